@@ -1,0 +1,74 @@
+// Makes a fresh clone ready: npm dependencies (with the pinned Node), the native parts, and the Debian packages a task
+// needs. Runs on the distribution's Node 20; then hands over: setup.mjs [--for lab|test|check] [-- program args…]
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+const dashes = process.argv.indexOf('--');
+const own = dashes < 0 ? process.argv.slice(2) : process.argv.slice(2, dashes);
+const next = dashes < 0 ? [] : process.argv.slice(dashes + 1);
+const purpose = own[own.indexOf('--for') + 1] ?? '';
+
+/** Package → [a file that shows it is installed, why]. */
+const packages = {
+  lab: {
+    mmdebstrap: ['/usr/bin/mmdebstrap', 'makes the Debian base image on the spot'],
+    curl: ['/usr/bin/curl', 'asks the running container'],
+  },
+  test: {
+    mmdebstrap: ['/usr/bin/mmdebstrap', 'makes the Debian base image the tests run'],
+    'busybox-static': ['/usr/bin/busybox', 'the 1 MB image most tests run'],
+    runc: ['/usr/sbin/runc', 'the engine runs containers through it in one test'],
+    nftables: ['/usr/sbin/nft', 'reads back the rules that the engine wrote'],
+    tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
+  },
+};
+
+const say = (text) => process.stderr.write(`${text}\n`);
+const run = (program, args, options = {}) => execFileSync(program, args, { stdio: ['ignore', 2, 2], ...options });
+
+if (
+  !existsSync('node_modules/.package-lock.json') ||
+  statSync('node_modules/.package-lock.json').mtimeMs < statSync('package-lock.json').mtimeMs - 1
+) {
+  say('setup: npm ci (dependencies, and the pinned Node as a package)');
+  // --force: one of the two pinned Nodes is for the other processor; npm leaves it out.
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  execFileSync('touch', ['node_modules/.package-lock.json']);
+}
+const compiler = spawnSync('cc', ['--version']);
+const wanted = {
+  ...(packages[purpose] ?? {}),
+  ...(compiler.error
+    ? { gcc: ['/usr/bin/gcc', 'compiles native/'], 'libc6-dev': ['/usr/include/stdio.h', 'compiles native/'] }
+    : {}),
+};
+const missing = Object.entries(wanted).filter(([, [file]]) => !existsSync(file));
+if (missing.length > 0) {
+  for (const [name, [, why]] of missing) say(`setup: Debian package ${name}: ${why}`);
+  if (
+    process.getuid() !== 0 ||
+    !/debian/.test(existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '')
+  ) {
+    say('setup: install these packages (as root), then run this again');
+    process.exit(1);
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing.map(([name]) => name)];
+  run('apt-get', ['update', '-qq'], { env });
+  run('apt-get', install, { env });
+}
+run('node', ['scripts/build-native.mjs']);
+
+if (next.length > 0) {
+  const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env.PATH}` };
+  const program = next[0] === 'node' ? `${root}node_modules/.bin/node` : next[0];
+  const { status, signal } = spawnSync(
+    program,
+    [...next.slice(1), ...own.filter((a, i) => a !== '--for' && own[i - 1] !== '--for')],
+    { stdio: 'inherit', env },
+  );
+  process.exit(status ?? (signal ? 1 : 0));
+}

@@ -1,0 +1,47 @@
+import type { Readable } from 'node:stream';
+import type { Reference } from '#oci/index.ts';
+
+/** Credentials for one registry; `identityToken` is an OAuth2 refresh token. */
+export interface Credentials {
+  readonly username?: string;
+  readonly password?: string;
+  readonly identityToken?: string;
+}
+
+/** The OCI distribution API from the client's side (distribution-spec 1.1), with Docker's token and Basic flows. */
+export interface RegistryClient {
+  /** Checks credentials against `/v2/`. @throws GantryError unauthorized, unavailable */
+  login(registry: string, credentials: Credentials, options?: RequestOptions): Promise<void>;
+  /** By tag or digest. Digest verified where one was asked. @throws not-found, unauthorized, forbidden, corrupt */
+  getManifest(ref: Reference, options?: RequestOptions): Promise<FetchedManifest>;
+  headManifest(
+    ref: Reference,
+    options?: RequestOptions,
+  ): Promise<{ digest: string; mediaType: string; size: number } | undefined>;
+  /** Raw bytes; the caller verifies (ContentStore.ingest does). */
+  getBlob(ref: Reference, digest: string, options?: RequestOptions & { start?: number }): Promise<Readable>;
+  hasBlob(ref: Reference, digest: string, options?: RequestOptions): Promise<boolean>;
+  /** Uploads unless there; tries a mount from each of `mountFrom` first. Says how it got there. */
+  putBlob(
+    ref: Reference,
+    blob: { digest: string; size: number; open(): Promise<Readable> },
+    options?: RequestOptions & { mountFrom?: readonly string[]; onProgress?: (bytes: number) => void },
+  ): Promise<{ how: 'existed' | 'mounted' | 'uploaded'; from?: string }>;
+  putManifest(
+    ref: Reference,
+    manifest: { mediaType: string; bytes: Uint8Array },
+    options?: RequestOptions,
+  ): Promise<{ digest: string }>;
+  listTags(ref: Reference, options?: RequestOptions): Promise<readonly string[]>;
+}
+
+export interface RequestOptions {
+  readonly credentials?: Credentials | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FetchedManifest {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly bytes: Buffer;
+}

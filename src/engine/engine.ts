@@ -1,0 +1,219 @@
+import type { Readable } from 'node:stream';
+import type { Endpoint, PortRequest } from '#network/index.ts';
+import type { Healthcheck } from '#oci/index.ts';
+import type { TaskIo } from '#runtime/index.ts';
+
+/** What a person asks of a container; domain words, no Docker wire names. Absent means: the image or the engine decides. */
+export interface ContainerOptions {
+  readonly name?: string;
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[]; // empty array: cleared
+  readonly env?: readonly string[]; // NAME=value, or NAME to remove
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly terminal?: boolean;
+  readonly openStdin?: boolean;
+  readonly stdinOnce?: boolean;
+  readonly autoRemove?: boolean;
+  readonly readOnlyRootfs?: boolean;
+  readonly init?: boolean;
+  readonly networkMode?: string; // bridge (default) | none | host | network name
+  readonly ports?: readonly PortRequest[];
+  readonly exposedPorts?: readonly string[]; // 8080/tcp
+  readonly publishAll?: boolean;
+  readonly mounts?: readonly MountRequest[];
+  readonly tmpfs?: Readonly<Record<string, string>>;
+  readonly memoryBytes?: number;
+  readonly memorySwapBytes?: number;
+  readonly memoryReservationBytes?: number;
+  readonly nanoCpus?: number;
+  readonly cpuShares?: number;
+  readonly cpuQuota?: number;
+  readonly cpuPeriod?: number;
+  readonly cpusetCpus?: string;
+  readonly pidsLimit?: number;
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly privileged?: boolean;
+  readonly securityOptions?: readonly string[];
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly shmSizeBytes?: number;
+  readonly sysctls?: Readonly<Record<string, string>>;
+  readonly extraHosts?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly groupAdd?: readonly string[];
+  readonly stopSignal?: string;
+  readonly stopTimeoutSeconds?: number;
+  readonly healthcheck?: Healthcheck;
+  readonly runtime?: string;
+  readonly logDriver?: 'json-file' | 'none';
+  readonly oomScoreAdj?: number;
+}
+
+export interface MountRequest {
+  readonly type: 'bind' | 'volume' | 'tmpfs';
+  readonly source?: string; // host path or volume name; absent: anonymous volume
+  readonly target: string;
+  readonly readOnly?: boolean;
+  readonly noCopy?: boolean;
+  /** `-v`: make a missing host path; `--mount` refuses it. */
+  readonly createSource?: boolean;
+  readonly options?: readonly string[]; // tmpfs/bind options
+}
+
+export type ContainerState =
+  | { readonly status: 'created' }
+  | { readonly status: 'running'; readonly pid: number; readonly startedAt: string }
+  | { readonly status: 'paused'; readonly pid: number; readonly startedAt: string }
+  | {
+      readonly status: 'exited';
+      readonly exitCode: number;
+      readonly startedAt?: string;
+      readonly finishedAt: string;
+      readonly oomKilled: boolean;
+      readonly error?: string;
+    };
+
+export interface Container {
+  readonly id: string; // 64 hex
+  readonly name: string; // without slash
+  readonly created: string;
+  readonly imageId: string;
+  readonly imageName: string; // as asked
+  readonly options: ContainerOptions;
+  readonly state: ContainerState;
+  readonly restartCount: number;
+  /** Resolved: what runs. */
+  readonly resolved: {
+    readonly path: string;
+    readonly args: readonly string[];
+    readonly env: readonly string[];
+    readonly workingDir: string;
+    readonly user: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly stopSignal: string;
+    readonly entrypoint: readonly string[];
+    readonly command: readonly string[];
+    readonly exposedPorts: readonly string[];
+    readonly volumes: readonly string[];
+    readonly hostname: string;
+  };
+  readonly mounts: readonly {
+    readonly type: 'bind' | 'volume' | 'tmpfs';
+    readonly name?: string;
+    readonly source: string;
+    readonly target: string;
+    readonly readOnly: boolean;
+  }[];
+  readonly endpoint?: Endpoint;
+  readonly logPath?: string;
+  /** Paths of the runtime spec → the source each came from, e.g. `process.env[PATH]` → `image`. */
+  readonly provenance: Readonly<Record<string, 'default' | 'image' | 'user' | 'engine'>>;
+}
+
+export interface Containers {
+  create(options: ContainerOptions): Promise<{ container: Container; warnings: readonly string[] }>;
+  /** By id, unique id prefix or name. @throws GantryError not-found `No such container: …` */
+  get(nameOrId: string): Container;
+  list(): readonly Container[];
+  /** Idempotent on a running one (returns false). @throws as Task.start; the exit code is recorded */
+  start(nameOrId: string, options?: { signal?: AbortSignal; trace?: boolean }): Promise<boolean>;
+  stop(nameOrId: string, options?: { timeoutSeconds?: number; signal?: string }): Promise<boolean>;
+  restart(nameOrId: string, options?: { timeoutSeconds?: number }): Promise<void>;
+  kill(nameOrId: string, signal?: string): Promise<void>;
+  pause(nameOrId: string): Promise<void>;
+  unpause(nameOrId: string): Promise<void>;
+  rename(nameOrId: string, name: string): Promise<void>;
+  remove(nameOrId: string, options?: { force?: boolean; volumes?: boolean }): Promise<void>;
+  wait(
+    nameOrId: string,
+    condition: 'not-running' | 'next-exit' | 'removed',
+    options?: { signal?: AbortSignal },
+  ): Promise<{ exitCode: number; error?: string }>;
+  /** Before start too: then the streams begin with the process. Half-close, several at once. */
+  attach(nameOrId: string): Promise<TaskIo>;
+  resize(nameOrId: string, size: { rows: number; columns: number }): Promise<void>;
+  logs(nameOrId: string, options: LogsOptions): AsyncIterable<LogRecord>;
+  top(nameOrId: string): Promise<
+    readonly {
+      readonly pid: number;
+      readonly ppid: number;
+      readonly user: string;
+      readonly command: string;
+      readonly time: string;
+    }[]
+  >;
+  stats(nameOrId: string): Promise<import('#runtime/index.ts').TaskStats>;
+  changes(nameOrId: string): Promise<readonly { path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
+  export(nameOrId: string): Promise<Readable>;
+  spans(nameOrId: string): readonly Span[];
+
+  createExec(nameOrId: string, options: ExecOptions): Promise<string>;
+  getExec(id: string): Exec;
+  /** Starts; the returned streams carry its output. Resolves once the process runs. */
+  startExec(id: string, options?: { size?: { rows: number; columns: number } }): Promise<TaskIo>;
+  resizeExec(id: string, size: { rows: number; columns: number }): Promise<void>;
+  waitExec(id: string): Promise<number>;
+}
+
+export interface LogsOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow?: boolean;
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly tail?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface LogRecord {
+  readonly stream: 'stdout' | 'stderr';
+  readonly time: string; // RFC 3339 with nanoseconds
+  readonly text: Buffer;
+}
+
+export interface ExecOptions {
+  readonly command: readonly string[];
+  readonly env?: readonly string[];
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly terminal?: boolean;
+  readonly attachStdin?: boolean;
+  readonly attachStdout?: boolean;
+  readonly attachStderr?: boolean;
+  readonly privileged?: boolean;
+}
+
+export interface Exec {
+  readonly id: string;
+  readonly containerId: string;
+  readonly options: ExecOptions;
+  readonly running: boolean;
+  readonly exitCode?: number;
+  readonly pid?: number;
+}
+
+/** One step of a start: what `--trace` prints. Milliseconds since the start of the request. */
+export interface Span {
+  readonly name: string;
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly made: readonly string[];
+}
+
+export interface EngineEvent {
+  readonly type: 'container' | 'image' | 'network' | 'volume';
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly time: Date;
+}
+
+export interface Events {
+  publish(event: Omit<EngineEvent, 'time'>): void;
+  subscribe(options?: { since?: Date; signal?: AbortSignal }): AsyncIterable<EngineEvent>;
+}

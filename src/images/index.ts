@@ -1,0 +1,2 @@
+export type { Credentials } from '#distribution/index.ts';
+export * from './images.ts';

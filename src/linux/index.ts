@@ -1,0 +1,1 @@
+export { check, type Kernel, kernel, type SyscallArgument, SyscallError, type SyscallName } from './kernel.ts';
