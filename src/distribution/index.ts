@@ -1,1 +1,2 @@
+export * from './http-registry-client.ts';
 export * from './registry-client.ts';

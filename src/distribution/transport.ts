@@ -1,0 +1,116 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { GantryError, messageOf } from '#errors/index.ts';
+
+/** One HTTP request; a streamed body is opened anew for each attempt. */
+export interface Outgoing {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | (() => Promise<Readable>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Transport extends Disposable {
+  /** Resolves with the response's head, whatever its status. @throws GantryError unavailable, cancelled */
+  send(outgoing: Outgoing): Promise<IncomingMessage>;
+  /** `https` unless the host may be spoken to in the clear and does not answer TLS. */
+  schemeOf(host: string, signal?: AbortSignal): Promise<'http' | 'https'>;
+}
+
+export interface TransportOptions {
+  /** Hosts (`name:port`) that may use plain HTTP or an unverified certificate; loopback ones always may use HTTP. */
+  readonly insecure?: ((host: string) => boolean) | undefined;
+  /** More certificate authorities, PEM. */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
+}
+
+const idleMilliseconds = 60_000;
+const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+/** HTTP and HTTPS with kept-alive connections and one retry where a kept one had gone stale. */
+export function createTransport(options: TransportOptions = {}): Transport {
+  const insecure = options.insecure ?? (() => false);
+  const http = new HttpAgent({ keepAlive: true });
+  const ca = options.ca === undefined ? {} : { ca: options.ca as string };
+  const https = new HttpsAgent({ keepAlive: true, ...ca });
+  const unverified = new HttpsAgent({ keepAlive: true, rejectUnauthorized: false });
+  const schemes = new Map<string, 'http' | 'https'>();
+
+  const attempt = (outgoing: Outgoing, body: Uint8Array | Readable | undefined) => {
+    const { url, method, headers = {}, signal } = outgoing;
+    const secure = url.protocol === 'https:';
+    const agent = secure ? (insecure(url.host) ? unverified : https) : http;
+    const request = (secure ? httpsRequest : httpRequest)(url, {
+      method,
+      agent,
+      headers: { 'user-agent': 'gantry/0.1', ...headers },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    request.setTimeout(idleMilliseconds, () => {
+      request.destroy(Object.assign(new Error(`no answer within ${idleMilliseconds / 1000} s`), { code: 'ETIMEDOUT' }));
+    });
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve);
+      request.once('error', reject);
+    });
+    // Errors after the answer belong to the response stream; without a listener they would end the process.
+    request.on('error', () => {});
+    if (body === undefined) request.end();
+    else if (body instanceof Uint8Array) request.end(body);
+    else
+      pipeline(body, request).catch((error: unknown) => {
+        request.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+      });
+    return { request, response };
+  };
+
+  const send = async (outgoing: Outgoing): Promise<IncomingMessage> => {
+    for (let tries = 0; ; tries++) {
+      const body = typeof outgoing.body === 'function' ? await outgoing.body() : outgoing.body;
+      const { request, response } = attempt(outgoing, body);
+      try {
+        return await response;
+      } catch (error) {
+        if (outgoing.signal?.aborted) throw new GantryError('cancelled', 'the request was cancelled', { cause: error });
+        const stale = request.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(codeOf(error));
+        if (stale && tries < 3) continue;
+        throw new GantryError(
+          'unavailable',
+          `cannot reach the registry ${outgoing.url.host}: ${messageOf(error) || codeOf(error)}; check its name, that it is up, and the proxy or firewall between`,
+          { code: 'registry-unreachable', cause: error },
+        );
+      }
+    }
+  };
+
+  return {
+    send,
+    async schemeOf(host, signal) {
+      if (!isLoopback(host) && !insecure(host)) return 'https';
+      const known = schemes.get(host);
+      if (known !== undefined) return known;
+      let scheme: 'http' | 'https' = 'https';
+      try {
+        const answer = await send({ method: 'GET', url: new URL(`https://${host}/v2/`), signal });
+        answer.resume();
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        const cause = error instanceof Error ? error.cause : undefined;
+        // A certificate that does not verify is a finding, never a reason to speak in the clear.
+        if (/CERT|SELF_SIGNED|UNABLE_TO/.test(codeOf(cause))) return 'https';
+        if (/^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(codeOf(cause)) && !insecure(host)) return 'http';
+        scheme = 'http';
+      }
+      schemes.set(host, scheme);
+      return scheme;
+    },
+    [Symbol.dispose]() {
+      for (const agent of [http, https, unverified]) agent.destroy();
+    },
+  };
+}
