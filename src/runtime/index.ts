@@ -1,1 +1,2 @@
 export * from './container-runtime.ts';
+export { auditArch, compileSeccomp, defaultSeccompProfile, interpretBpf } from './seccomp/index.ts';
