@@ -1,1 +1,4 @@
+export { type ContainersService, createContainers } from './containers.ts';
 export * from './engine.ts';
+export { createEvents } from './events.ts';
+export { createStepRunner } from './step-runner.ts';

@@ -1,1 +1,2 @@
+export { mountDetached, openInRoot } from './detached-mount.ts';
 export { check, type Kernel, kernel, type SyscallArgument, SyscallError, type SyscallName } from './kernel.ts';

@@ -1,0 +1,222 @@
+import type { ContainerOptions, MountRequest } from '#engine/index.ts';
+import { GantryError } from '#errors/index.ts';
+import type { PortRequest } from '#network/index.ts';
+import type { Healthcheck } from '#oci/index.ts';
+
+/** The body of POST /containers/create, as far as Gantry reads it. */
+export interface CreateBody {
+  Hostname?: string;
+  Domainname?: string;
+  User?: string;
+  AttachStdin?: boolean;
+  Tty?: boolean;
+  OpenStdin?: boolean;
+  StdinOnce?: boolean;
+  Env?: string[] | null;
+  Cmd?: string[] | string | null;
+  Entrypoint?: string[] | string | null;
+  Image?: string;
+  WorkingDir?: string;
+  Labels?: Record<string, string> | null;
+  ExposedPorts?: Record<string, object> | null;
+  Volumes?: Record<string, object> | null;
+  StopSignal?: string;
+  StopTimeout?: number | null;
+  Healthcheck?: Healthcheck | null;
+  HostConfig?: HostConfig | null;
+}
+
+interface HostConfig {
+  Binds?: string[] | null;
+  NetworkMode?: string;
+  PortBindings?: Record<string, { HostIp?: string; HostPort?: string }[] | null> | null;
+  AutoRemove?: boolean;
+  PublishAllPorts?: boolean;
+  ReadonlyRootfs?: boolean;
+  Init?: boolean | null;
+  Memory?: number;
+  MemorySwap?: number;
+  MemoryReservation?: number;
+  NanoCpus?: number;
+  CpuShares?: number;
+  CpuQuota?: number;
+  CpuPeriod?: number;
+  CpusetCpus?: string;
+  PidsLimit?: number | null;
+  CapAdd?: string[] | null;
+  CapDrop?: string[] | null;
+  Privileged?: boolean;
+  SecurityOpt?: string[] | null;
+  Ulimits?: { Name: string; Soft: number; Hard: number }[] | null;
+  ShmSize?: number;
+  Sysctls?: Record<string, string> | null;
+  ExtraHosts?: string[] | null;
+  Dns?: string[] | null;
+  GroupAdd?: string[] | null;
+  Runtime?: string;
+  OomScoreAdj?: number;
+  Tmpfs?: Record<string, string> | null;
+  LogConfig?: { Type?: string; Config?: Record<string, string> | null };
+  Mounts?:
+    | {
+        Type: string;
+        Source?: string;
+        Target: string;
+        ReadOnly?: boolean;
+        VolumeOptions?: { NoCopy?: boolean } | null;
+      }[]
+    | null;
+  RestartPolicy?: { Name?: string };
+  Devices?: unknown[] | null;
+  VolumesFrom?: string[] | null;
+  Links?: string[] | null;
+  PidMode?: string;
+  IpcMode?: string;
+  UTSMode?: string;
+  UsernsMode?: string;
+  CgroupnsMode?: string;
+}
+
+/** Parses `8080/tcp`. @throws GantryError invalid */
+export function portOf(text: string): { containerPort: number; protocol: 'tcp' | 'udp' } {
+  const [number = '', protocol = 'tcp'] = text.split('/');
+  const containerPort = Number(number);
+  if (!Number.isInteger(containerPort) || containerPort < 1 || containerPort > 65535)
+    throw new GantryError('invalid', `invalid port "${text}"; expected 1-65535 with /tcp or /udp`);
+  if (protocol !== 'tcp' && protocol !== 'udp')
+    throw new GantryError('unsupported', `publishing "${text}": only tcp and udp are supported`);
+  return { containerPort, protocol };
+}
+
+function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest[] {
+  return Object.entries(bindings).flatMap(([port, hosts]) =>
+    (hosts === null || hosts.length === 0 ? [{}] : hosts).map((binding) => {
+      const hostPort = Number(binding.HostPort || 0);
+      if (!Number.isInteger(hostPort) || hostPort < 0 || hostPort > 65535)
+        throw new GantryError('invalid', `invalid host port "${binding.HostPort}" for ${port}`);
+      return { ...portOf(port), hostAddress: binding.HostIp ?? '', hostPort };
+    }),
+  );
+}
+
+/** `source:target[:options]` of -v. */
+function bindOf(bind: string): MountRequest {
+  const [source = '', target, mode = ''] = bind.split(':');
+  if (target === undefined) return { type: 'volume', target: source };
+  const options = mode.split(',').filter((option) => option !== '');
+  const readOnly = options.includes('ro');
+  for (const option of options)
+    if (!/^(?:ro|rw|z|Z|nocopy|r?private|r?shared|r?slave)$/.test(option))
+      throw new GantryError('invalid', `invalid mode "${mode}" in "${bind}"`);
+  return source.startsWith('/')
+    ? {
+        type: 'bind',
+        source,
+        target,
+        readOnly,
+        createSource: true,
+        options: options.filter((o) => /private|shared|slave/.test(o)),
+      }
+    : { type: 'volume', source, target, readOnly, noCopy: options.includes('nocopy') };
+}
+
+/** What is understood and not built: refused, never ignored. */
+function refuse(host: HostConfig): void {
+  const restart = host.RestartPolicy?.Name;
+  const unsupported: readonly (readonly [string, boolean])[] = [
+    [`restart policy "${restart}"`, restart !== undefined && restart !== '' && restart !== 'no'],
+    ['devices', (host.Devices?.length ?? 0) > 0],
+    ['volumes-from', (host.VolumesFrom?.length ?? 0) > 0],
+    ['links', (host.Links?.length ?? 0) > 0],
+    [`pid mode "${host.PidMode}"`, (host.PidMode ?? '') !== ''],
+    [`ipc mode "${host.IpcMode}"`, !['', 'private', 'shareable'].includes(host.IpcMode ?? '')],
+    [`uts mode "${host.UTSMode}"`, (host.UTSMode ?? '') !== ''],
+    [`user namespace mode "${host.UsernsMode}"`, !['', 'host'].includes(host.UsernsMode ?? '')],
+    [`cgroup namespace mode "${host.CgroupnsMode}"`, !['', 'private'].includes(host.CgroupnsMode ?? '')],
+    [`log driver "${host.LogConfig?.Type}"`, !['', 'json-file', 'none'].includes(host.LogConfig?.Type ?? '')],
+  ];
+  for (const [what, asked] of unsupported)
+    if (asked) throw new GantryError('unsupported', `${what}: not supported yet`);
+}
+
+const list = (value: string[] | string | null | undefined): readonly string[] | undefined =>
+  value === null || value === undefined ? undefined : typeof value === 'string' ? [value] : value;
+
+/** Docker's create body → the engine's domain request. Absent, null and zero mean: not asked. */
+export function containerOptionsOf(body: CreateBody, name: string | undefined): ContainerOptions {
+  const host = body.HostConfig ?? {};
+  refuse(host);
+  if (!body.Image) throw new GantryError('invalid', 'no image given; set "Image"');
+  const mounts: MountRequest[] = [
+    ...(host.Binds ?? []).map(bindOf),
+    ...Object.keys(body.Volumes ?? {}).map((target): MountRequest => ({ type: 'volume', target })),
+    ...(host.Mounts ?? []).map((mount): MountRequest => {
+      if (mount.Type !== 'bind' && mount.Type !== 'volume' && mount.Type !== 'tmpfs')
+        throw new GantryError('unsupported', `mount type "${mount.Type}" at ${mount.Target}: not supported yet`);
+      return {
+        type: mount.Type,
+        target: mount.Target,
+        readOnly: mount.ReadOnly ?? false,
+        noCopy: mount.VolumeOptions?.NoCopy ?? false,
+        ...(mount.Source ? { source: mount.Source } : {}),
+      };
+    }),
+  ];
+  const entrypoint = list(body.Entrypoint);
+  const command = list(body.Cmd);
+  const some = <K extends string, V>(key: K, value: V | null | undefined | '' | 0 | false): { [P in K]?: V } =>
+    value ? ({ [key]: value } as { [P in K]?: V }) : {};
+  return {
+    image: body.Image,
+    mounts,
+    ...some('name', name?.replace(/^\//, '')),
+    ...(command === undefined ? {} : { command }),
+    // Docker's client sends [""] to clear the entrypoint.
+    ...(entrypoint === undefined ? {} : { entrypoint: entrypoint.filter((part) => part !== '') }),
+    ...some('env', body.Env),
+    ...some('workingDir', body.WorkingDir),
+    ...some('user', body.User),
+    ...some('hostname', body.Hostname),
+    ...some('domainname', body.Domainname),
+    ...some('labels', body.Labels),
+    ...some('terminal', body.Tty),
+    ...some('openStdin', body.OpenStdin),
+    ...some('stdinOnce', body.StdinOnce),
+    ...some('autoRemove', host.AutoRemove),
+    ...some('readOnlyRootfs', host.ReadonlyRootfs),
+    ...some('init', host.Init),
+    ...some('networkMode', host.NetworkMode === 'default' ? 'bridge' : host.NetworkMode),
+    ...some('ports', host.PortBindings ? portsOf(host.PortBindings) : undefined),
+    ...some('exposedPorts', body.ExposedPorts ? Object.keys(body.ExposedPorts) : undefined),
+    ...some('publishAll', host.PublishAllPorts),
+    ...some('tmpfs', host.Tmpfs),
+    ...some('memoryBytes', host.Memory),
+    ...some('memorySwapBytes', host.MemorySwap),
+    ...some('memoryReservationBytes', host.MemoryReservation),
+    ...some('nanoCpus', host.NanoCpus),
+    ...some('cpuShares', host.CpuShares),
+    ...some('cpuQuota', host.CpuQuota),
+    ...some('cpuPeriod', host.CpuPeriod),
+    ...some('cpusetCpus', host.CpusetCpus),
+    ...some('pidsLimit', host.PidsLimit),
+    ...some('capAdd', host.CapAdd),
+    ...some('capDrop', host.CapDrop),
+    ...some('privileged', host.Privileged),
+    ...some('securityOptions', host.SecurityOpt),
+    ...some(
+      'ulimits',
+      host.Ulimits?.map((u) => ({ name: u.Name, soft: u.Soft, hard: u.Hard })),
+    ),
+    ...some('shmSizeBytes', host.ShmSize),
+    ...some('sysctls', host.Sysctls),
+    ...some('extraHosts', host.ExtraHosts),
+    ...some('dns', host.Dns),
+    ...some('groupAdd', host.GroupAdd),
+    ...some('runtime', host.Runtime),
+    ...some('oomScoreAdj', host.OomScoreAdj),
+    ...some('stopSignal', body.StopSignal),
+    ...(body.StopTimeout === null || body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
+    ...some('healthcheck', body.Healthcheck),
+    ...(host.LogConfig?.Type === 'none' ? { logDriver: 'none' as const } : {}),
+  };
+}

@@ -1,0 +1,216 @@
+import type { Container } from '#engine/index.ts';
+
+const zero = '0001-01-01T00:00:00Z';
+
+/** "Up 3 minutes", as `docker ps` shows it. */
+export function statusLine(container: Container, now = Date.now()): string {
+  const { state } = container;
+  const ago = (from: string) => humanDuration((now - Date.parse(from)) / 1000);
+  switch (state.status) {
+    case 'created':
+      return 'Created';
+    case 'running':
+      return `Up ${ago(state.startedAt)}`;
+    case 'paused':
+      return `Up ${ago(state.startedAt)} (Paused)`;
+    case 'exited':
+      return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago`;
+  }
+}
+
+function humanDuration(seconds: number): string {
+  if (seconds < 1) return 'Less than a second';
+  if (seconds < 2) return '1 second';
+  if (seconds < 60) return `${Math.floor(seconds)} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.round(minutes / 60);
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 14) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 60) return `${Math.floor(hours / 24 / 7)} weeks`;
+  return `${Math.floor(hours / 24 / 30)} months`;
+}
+
+const mountsOf = (container: Container) =>
+  container.mounts.map((mount) => ({
+    Type: mount.type,
+    ...(mount.name === undefined ? {} : { Name: mount.name, Driver: 'local' }),
+    Source: mount.source,
+    Destination: mount.target,
+    Mode: '',
+    RW: !mount.readOnly,
+    Propagation: mount.type === 'bind' ? 'rprivate' : '',
+  }));
+
+const modeOf = (container: Container) => container.options.networkMode ?? 'bridge';
+
+const networkOf = (container: Container) => ({
+  [modeOf(container)]: {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: container.endpoint?.mac ?? '',
+    NetworkID: container.endpoint?.networkId ?? '',
+    EndpointID: container.endpoint?.id ?? '',
+    Gateway: container.endpoint?.gateway ?? '',
+    IPAddress: container.endpoint?.address ?? '',
+    IPPrefixLen: container.endpoint?.prefixLength ?? 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DriverOpts: null,
+    DNSNames: null,
+  },
+});
+
+/** One row of GET /containers/json. */
+export function summaryOf(container: Container) {
+  const published = container.endpoint?.ports ?? [];
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: container.imageName,
+    ImageID: container.imageId,
+    Command: [container.resolved.path, ...container.resolved.args].join(' '),
+    Created: Math.floor(Date.parse(container.created) / 1000),
+    Ports: [
+      ...published.map((p) => ({
+        IP: p.hostAddress,
+        PrivatePort: p.containerPort,
+        PublicPort: p.hostPort,
+        Type: p.protocol,
+      })),
+      ...container.resolved.exposedPorts
+        .map((text) => ({ PrivatePort: Number(text.split('/')[0]), Type: text.split('/')[1] ?? 'tcp' }))
+        .filter(
+          (e) =>
+            container.state.status === 'running' &&
+            !published.some((p) => p.containerPort === e.PrivatePort && p.protocol === e.Type),
+        ),
+    ],
+    Labels: container.resolved.labels,
+    State: container.state.status,
+    Status: statusLine(container),
+    HostConfig: { NetworkMode: modeOf(container) },
+    NetworkSettings: { Networks: networkOf(container) },
+    Mounts: mountsOf(container),
+  };
+}
+
+/** GET /containers/{id}/json. */
+export function inspectionOf(container: Container, storageDriver: string) {
+  const { options, resolved, state } = container;
+  const published = container.endpoint?.ports.map((p) => `${p.containerPort}/${p.protocol}`) ?? [];
+  const portMap = Object.fromEntries(
+    [...new Set([...resolved.exposedPorts, ...published])].map((port) => [
+      port,
+      container.endpoint?.ports
+        .filter((p) => `${p.containerPort}/${p.protocol}` === port)
+        .map((p) => ({ HostIp: p.hostAddress, HostPort: String(p.hostPort) })) ?? null,
+    ]),
+  );
+  return {
+    Id: container.id,
+    Created: container.created,
+    Path: resolved.path,
+    Args: resolved.args,
+    State: {
+      Status: state.status,
+      Running: state.status === 'running' || state.status === 'paused',
+      Paused: state.status === 'paused',
+      Restarting: false,
+      OOMKilled: state.status === 'exited' && state.oomKilled,
+      Dead: false,
+      Pid: 'pid' in state ? state.pid : 0,
+      ExitCode: state.status === 'exited' ? state.exitCode : 0,
+      Error: state.status === 'exited' ? (state.error ?? '') : '',
+      StartedAt: 'startedAt' in state && state.startedAt !== undefined ? state.startedAt : zero,
+      FinishedAt: state.status === 'exited' ? state.finishedAt : zero,
+    },
+    Image: container.imageId,
+    ResolvConfPath: '',
+    HostnamePath: '',
+    HostsPath: '',
+    LogPath: container.logPath ?? '',
+    Name: `/${container.name}`,
+    RestartCount: container.restartCount,
+    Driver: storageDriver,
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null,
+    HostConfig: {
+      Binds: (options.mounts ?? [])
+        .filter((m) => m.source !== undefined)
+        .map((m) => `${m.source}:${m.target}${m.readOnly ? ':ro' : ''}`),
+      ContainerIDFile: '',
+      LogConfig: { Type: options.logDriver ?? 'json-file', Config: {} },
+      NetworkMode: modeOf(container),
+      PortBindings: Object.fromEntries(
+        Map.groupBy(options.ports ?? [], (p) => `${p.containerPort}/${p.protocol}`)
+          .entries()
+          .map(([port, all]) => [
+            port,
+            all.map((p) => ({ HostIp: p.hostAddress ?? '', HostPort: p.hostPort ? String(p.hostPort) : '' })),
+          ]),
+      ),
+      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+      AutoRemove: options.autoRemove ?? false,
+      CapAdd: options.capAdd ?? null,
+      CapDrop: options.capDrop ?? null,
+      Privileged: options.privileged ?? false,
+      ReadonlyRootfs: options.readOnlyRootfs ?? false,
+      SecurityOpt: options.securityOptions ?? null,
+      ShmSize: options.shmSizeBytes ?? 64 * 1024 * 1024,
+      Runtime: options.runtime ?? 'gantry',
+      Memory: options.memoryBytes ?? 0,
+      MemorySwap: options.memorySwapBytes ?? 0,
+      NanoCpus: options.nanoCpus ?? 0,
+      CpuShares: options.cpuShares ?? 0,
+      PidsLimit: options.pidsLimit ?? null,
+      Init: options.init ?? false,
+      PublishAllPorts: options.publishAll ?? false,
+      Tmpfs: options.tmpfs ?? null,
+      ExtraHosts: options.extraHosts ?? null,
+      Dns: options.dns ?? [],
+    },
+    GraphDriver: { Name: storageDriver, Data: {} },
+    Mounts: mountsOf(container),
+    Config: {
+      Hostname: resolved.hostname,
+      Domainname: options.domainname ?? '',
+      User: resolved.user,
+      AttachStdin: options.openStdin ?? false,
+      AttachStdout: true,
+      AttachStderr: true,
+      ExposedPorts: Object.fromEntries(resolved.exposedPorts.map((port) => [port, {}])),
+      Tty: options.terminal ?? false,
+      OpenStdin: options.openStdin ?? false,
+      StdinOnce: options.stdinOnce ?? false,
+      Env: resolved.env,
+      Cmd: resolved.command,
+      Image: container.imageName,
+      Volumes: resolved.volumes.length === 0 ? null : Object.fromEntries(resolved.volumes.map((v) => [v, {}])),
+      WorkingDir: resolved.workingDir,
+      Entrypoint: resolved.entrypoint.length === 0 ? null : resolved.entrypoint,
+      Labels: resolved.labels,
+      StopSignal: resolved.stopSignal,
+    },
+    NetworkSettings: {
+      Bridge: '',
+      SandboxID: '',
+      SandboxKey: 'pid' in state ? `/proc/${state.pid}/ns/net` : '',
+      Ports: portMap,
+      EndpointID: container.endpoint?.id ?? '',
+      Gateway: container.endpoint?.gateway ?? '',
+      IPAddress: container.endpoint?.address ?? '',
+      IPPrefixLen: container.endpoint?.prefixLength ?? 0,
+      MacAddress: container.endpoint?.mac ?? '',
+      Networks: networkOf(container),
+    },
+    Gantry: { Provenance: container.provenance },
+  };
+}

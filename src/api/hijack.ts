@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import type { ApiDeps } from './deps.ts';
+import { statusOfKind } from './error-status.ts';
+import { flag } from './query.ts';
+import { frame, pumpAttachment } from './streams.ts';
+
+const upgraded = (raw: boolean) =>
+  `HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.${raw ? 'raw' : 'multiplexed'}-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
+
+async function bodyOf(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<{ body: Buffer; rest: Buffer }> {
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > 1024 * 1024) throw new GantryError('invalid', `a body of ${length} bytes is too large here`);
+  let data = head;
+  while (data.length < length) {
+    const chunk = await new Promise<Buffer>((resolve, reject) => {
+      socket.once('data', resolve);
+      socket.once('end', () => reject(new GantryError('invalid', 'the connection closed in the middle of the body')));
+    });
+    socket.pause();
+    data = Buffer.concat([data, chunk]);
+  }
+  return { body: data.subarray(0, length), rest: data.subarray(length) };
+}
+
+/** `Upgrade: tcp` requests: attach and exec start take the connection over (Engine API: ContainerAttach, ExecStart). */
+export function createHijackHandler({ containers, onError }: ApiDeps) {
+  const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    const url = new URL(request.url ?? '/', 'http://engine');
+    const path = url.pathname.replace(/^\/v\d+\.\d+/, '');
+    const { body, rest } = await bodyOf(request, socket, head);
+    if (rest.length > 0) socket.unshift(rest);
+    const attach = /^\/containers\/([^/]+)\/attach$/.exec(path);
+    const exec = /^\/exec\/([^/]+)\/start$/.exec(path);
+    const connection = { input: socket, output: socket };
+    if (attach !== null && request.method === 'POST') {
+      const name = decodeURIComponent(attach[1] ?? '');
+      const container = containers.get(name);
+      const asked = (key: string) => flag(url.searchParams.get(key) ?? undefined);
+      const raw = container.options.terminal ?? false;
+      const options = { raw, stdin: asked('stdin'), stdout: asked('stdout'), stderr: asked('stderr') };
+      const io = await containers.attach(name);
+      socket.write(upgraded(raw));
+      if (asked('logs') && container.logPath !== undefined) {
+        for await (const record of containers.logs(name, { stdout: options.stdout, stderr: options.stderr }))
+          socket.write(raw ? record.text : frame(record.stream, record.text));
+      }
+      await pumpAttachment(connection, io, options);
+    } else if (exec !== null && request.method === 'POST') {
+      const id = decodeURIComponent(exec[1] ?? '');
+      const { ConsoleSize: size } = JSON.parse(body.toString('utf8') || '{}') as {
+        ConsoleSize?: [number, number] | null;
+      };
+      const { options } = containers.getExec(id);
+      const raw = options.terminal ?? false;
+      const io = await containers.startExec(id, size ? { size: { rows: size[0], columns: size[1] } } : {});
+      socket.write(upgraded(raw));
+      await pumpAttachment(connection, io, {
+        raw,
+        stdin: options.attachStdin ?? false,
+        stdout: options.attachStdout ?? true,
+        stderr: options.attachStderr ?? true,
+      });
+    } else throw new GantryError('not-found', `${request.method} ${path} cannot be upgraded`);
+  };
+  return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', () => socket.destroy());
+    serve(request, socket, head).catch((error: unknown) => {
+      if (!isGantryError(error)) onError(error, `${request.method} ${request.url}`);
+      const status = isGantryError(error) ? statusOfKind[error.kind] : 500;
+      const text = JSON.stringify({ message: messageOf(error) });
+      if (!socket.destroyed)
+        socket.end(
+          `HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+        );
+    });
+  };
+}

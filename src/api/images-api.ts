@@ -1,0 +1,196 @@
+import type { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { GantryError } from '#errors/index.ts';
+import type { Image, ProgressEvent } from '#images/index.ts';
+import type { ApiDeps } from './deps.ts';
+import { credentialsOf, filters, flag, type Query } from './query.ts';
+import { clientSignal, jsonLines } from './streams.ts';
+
+interface Route {
+  Params: { '*': string };
+  Querystring: Query;
+}
+
+/** A progress event as Docker's JSON line. */
+export const progressLine = ({ id, status, current, total }: ProgressEvent) => ({
+  status,
+  ...(id === undefined ? {} : { id }),
+  ...(current === undefined ? {} : { progressDetail: { current, ...(total === undefined ? {} : { total }) } }),
+});
+
+const summary = (image: Image, containers: number) => ({
+  Id: image.id,
+  ParentId: '',
+  RepoTags: image.tags,
+  RepoDigests: image.repoDigests,
+  Created: Math.floor(Date.parse(image.config.created ?? '1970-01-01T00:00:00Z') / 1000),
+  Size: image.size,
+  SharedSize: -1,
+  Labels: image.config.config?.Labels ?? null,
+  Containers: containers,
+});
+
+const inspection = (image: Image, driver: string) => ({
+  Id: image.id,
+  RepoTags: image.tags,
+  RepoDigests: image.repoDigests,
+  Parent: '',
+  Comment: image.config.history?.at(-1)?.comment ?? '',
+  Created: image.config.created ?? '',
+  DockerVersion: '',
+  Author: image.config.author ?? '',
+  Config: image.config.config ?? {},
+  Architecture: image.config.architecture,
+  ...(image.config.variant === undefined ? {} : { Variant: image.config.variant }),
+  Os: image.config.os,
+  Size: image.size,
+  GraphDriver: { Name: driver, Data: {} },
+  RootFS: { Type: 'layers', Layers: image.config.rootfs.diff_ids },
+  Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+  Descriptor: image.manifest,
+});
+
+const withTag = (name: string, tag: string | undefined) =>
+  tag === undefined || tag === '' ? name : tag.includes(':') ? `${name}@${tag}` : `${name}:${tag}`;
+
+/** /images, /auth and /distribution. Names hold slashes, so the action is the path's last part. */
+export function imagesApi(app: FastifyInstance, { images, containers, registry, events, host }: ApiDeps): void {
+  const users = (id: string) => containers.list().filter((c) => c.imageId === id);
+  app.get<Route>('/images/json', async ({ query }) => {
+    const wanted = filters(query.filters);
+    for (const key of wanted.keys())
+      if (!['reference', 'dangling', 'label'].includes(key))
+        throw new GantryError('invalid', `invalid filter '${key}'`);
+    const patterns = wanted.get('reference')?.map(
+      (p) =>
+        new RegExp(
+          `^${p
+            .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+            .replaceAll('*', '[^/]*')
+            .replaceAll('?', '.')}$`,
+        ),
+    );
+    const dangling = wanted.get('dangling')?.[0];
+    return (await images.list())
+      .filter(
+        (image) =>
+          (patterns === undefined ||
+            image.tags.some((tag) => patterns.some((p) => p.test(tag) || p.test(tag.replace(/:[^:/]*$/, ''))))) &&
+          (dangling === undefined || flag(dangling) === (image.tags.length === 0)) &&
+          (wanted.get('label')?.every((label) => {
+            const [key = '', value] = label.split('=', 2);
+            const has = image.config.config?.Labels?.[key];
+            return value === undefined ? has !== undefined : has === value;
+          }) ??
+            true),
+      )
+      .toSorted((a, b) => (b.config.created ?? '').localeCompare(a.config.created ?? ''))
+      .map((image) => summary(image, users(image.id).length));
+  });
+  app.post<Route & { Body: Readable }>('/images/create', async ({ query, headers, body }, reply) => {
+    const signal = clientSignal(reply);
+    return jsonLines(reply, async (send) => {
+      if (query.fromSrc !== undefined) {
+        if (query.fromSrc !== '-')
+          throw new GantryError('unsupported', `import from "${query.fromSrc}": only a stream ("-") is supported`);
+        const image = await images.import(body, {
+          ...(query.repo ? { reference: withTag(query.repo, query.tag) } : {}),
+          ...(query.message ? { message: query.message } : {}),
+          signal,
+        });
+        send({ status: image.id });
+        return;
+      }
+      if (!query.fromImage) throw new GantryError('invalid', 'no image given; set fromImage or fromSrc');
+      const reference = withTag(query.fromImage, query.tag);
+      const image = await images.pull(reference, {
+        credentials: credentialsOf(headers['x-registry-auth']),
+        signal,
+        onProgress: (event) => send(progressLine(event)),
+      });
+      events.publish({ type: 'image', action: 'pull', id: image.id, attributes: { name: reference } });
+    });
+  });
+  app.post<Route & { Body: Readable }>('/images/load', async ({ body }, reply) => {
+    const signal = clientSignal(reply);
+    return jsonLines(reply, async (send) => {
+      for (const name of await images.load(body, { signal, onProgress: (event) => send(progressLine(event)) }))
+        send({ stream: `Loaded image${name.startsWith('sha256:') ? ' ID' : ''}: ${name}\n` });
+    });
+  });
+  const save = async (names: readonly string[]) => {
+    for (const name of names) await images.get(name);
+    return images.save(names);
+  };
+  app.get<Route>('/images/get', async (request, reply) => {
+    const names = new URL(request.raw.url ?? '/', 'http://engine').searchParams
+      .getAll('names')
+      .flatMap((n) => n.split(','));
+    return reply.type('application/x-tar').send(await save(names));
+  });
+  app.get<Route>('/images/*', async ({ params }, reply) => {
+    const [, name = '', action = ''] = /^(.*)\/(json|history|get)$/.exec(params['*']) ?? [];
+    switch (action) {
+      case 'json':
+        return inspection(await images.get(name), host.storageDriver);
+      case 'history':
+        return history(await images.get(name));
+      case 'get':
+        return reply.type('application/x-tar').send(await save([name]));
+      default:
+        throw new GantryError('not-found', `page not found: /images/${params['*']}`);
+    }
+  });
+  app.post<Route>('/images/*', async ({ params, query, headers }, reply) => {
+    const [, name = '', action = ''] = /^(.*)\/(push|tag)$/.exec(params['*']) ?? [];
+    switch (action) {
+      case 'tag':
+        await images.tag(name, withTag(query.repo ?? '', query.tag));
+        return reply.code(201).send();
+      case 'push': {
+        const reference = withTag(name, query.tag);
+        const signal = clientSignal(reply);
+        await images.get(reference);
+        return jsonLines(reply, async (send) => {
+          const pushed = await images.push(reference, {
+            credentials: credentialsOf(headers['x-registry-auth']),
+            signal,
+            onProgress: (event) => send(progressLine(event)),
+          });
+          send({ progressDetail: {}, aux: { Tag: query.tag ?? 'latest', Digest: pushed.digest, Size: pushed.size } });
+        });
+      }
+      default:
+        throw new GantryError('not-found', `page not found: /images/${params['*']}`);
+    }
+  });
+  app.delete<Route>('/images/*', async ({ params, query }) => {
+    const removed = await images.remove(params['*'], {
+      force: flag(query.force),
+      inUseBy: (id) => users(id)[0]?.id.slice(0, 12),
+    });
+    return removed.map((r) => ('untagged' in r ? { Untagged: r.untagged } : { Deleted: r.deleted }));
+  });
+  app.post<{ Body: Record<string, string> }>('/auth', async ({ body }) => {
+    const address = (body.serveraddress ?? '').replace(/^https?:\/\//, '').replace(/\/.*$/, '') || 'docker.io';
+    await registry.login(
+      address,
+      body.identitytoken
+        ? { identityToken: body.identitytoken }
+        : { username: body.username ?? '', password: body.password ?? '' },
+    );
+    return { Status: 'Login Succeeded', IdentityToken: '' };
+  });
+}
+
+function history(image: Image) {
+  let layer = image.layers.length;
+  return (image.config.history ?? []).toReversed().map((entry, index) => ({
+    Id: index === 0 ? image.id : '<missing>',
+    Created: Math.floor(Date.parse(entry.created ?? '1970-01-01T00:00:00Z') / 1000),
+    CreatedBy: entry.created_by ?? '',
+    Tags: index === 0 ? image.tags : null,
+    Size: entry.empty_layer ? 0 : (image.layers[--layer]?.size ?? 0),
+    Comment: entry.comment ?? '',
+  }));
+}

@@ -1,0 +1,2 @@
+export type { ApiDeps, HostFacts } from './deps.ts';
+export { createApiServer } from './server.ts';

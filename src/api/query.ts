@@ -1,0 +1,52 @@
+import { GantryError, messageOf } from '#errors/index.ts';
+import type { Credentials } from '#images/index.ts';
+
+export type Query = Readonly<Record<string, string | undefined>>;
+
+/** Docker's booleans in a query: 1, true, True, on. */
+export const flag = (value: string | undefined, fallback = false): boolean =>
+  value === undefined || value === '' ? fallback : !/^(?:0|false|no|none)$/i.test(value);
+
+/** An integer of a query. @throws GantryError invalid */
+export function integer(name: string, value: string | undefined): number | undefined {
+  if (value === undefined || value === '') return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number)) throw new GantryError('invalid', `the parameter ${name}="${value}" is not an integer`);
+  return number;
+}
+
+/** `filters={"name":["x"]}` or the older `{"name":{"x":true}}`. @throws GantryError invalid */
+export function filters(value: string | undefined): ReadonlyMap<string, readonly string[]> {
+  if (value === undefined || value === '') return new Map();
+  try {
+    const parsed = JSON.parse(value) as Record<string, readonly string[] | Record<string, boolean>>;
+    return new Map(
+      Object.entries(parsed).map(([key, v]) => [
+        key,
+        Array.isArray(v) ? v.map(String) : Object.keys(v).filter((k) => (v as Record<string, boolean>)[k]),
+      ]),
+    );
+  } catch (error) {
+    throw new GantryError('invalid', `invalid filter ${value}: ${messageOf(error)}`);
+  }
+}
+
+/** The `X-Registry-Auth` header: base64url JSON. */
+export function credentialsOf(header: string | string[] | undefined): Credentials | undefined {
+  if (typeof header !== 'string' || header === '') return undefined;
+  try {
+    const auth = JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) as Readonly<Record<string, string>>;
+    if (auth.identitytoken) return { identityToken: auth.identitytoken };
+    return auth.username ? { username: auth.username, password: auth.password ?? '' } : undefined;
+  } catch (error) {
+    throw new GantryError('invalid', `the X-Registry-Auth header is not base64url JSON: ${messageOf(error)}`);
+  }
+}
+
+/** `since` of logs and events: seconds, or RFC 3339. */
+export function time(value: string | undefined): Date | undefined {
+  if (value === undefined || value === '' || value === '0') return undefined;
+  const date = /^\d+(?:\.\d+)?$/.test(value) ? new Date(Number(value) * 1000) : new Date(value);
+  if (Number.isNaN(date.getTime())) throw new GantryError('invalid', `"${value}" is not a time`);
+  return date;
+}

@@ -1,0 +1,50 @@
+import fastify, { type FastifyInstance } from 'fastify';
+import { isGantryError, messageOf } from '#errors/index.ts';
+import { buildApi } from './build-api.ts';
+import { containersApi } from './containers-api.ts';
+import type { ApiDeps } from './deps.ts';
+import { statusOfKind } from './error-status.ts';
+import { createHijackHandler } from './hijack.ts';
+import { imagesApi } from './images-api.ts';
+import { apiVersion, systemApi } from './system-api.ts';
+
+/** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
+export function createApiServer(deps: ApiDeps): FastifyInstance {
+  const app = fastify({
+    rewriteUrl: (request) => (request.url ?? '/').replace(/^\/v\d+\.\d+(?=\/)/, ''),
+    bodyLimit: 8 * 1024 * 1024,
+    routerOptions: { maxParamLength: 512 },
+    forceCloseConnections: true,
+  });
+  // Only JSON is parsed; everything else (tar streams) reaches its handler as the raw stream.
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    try {
+      done(null, text === '' ? {} : JSON.parse(text.toString()));
+    } catch (error) {
+      done(Object.assign(new Error(`invalid JSON in the request's body: ${messageOf(error)}`), { statusCode: 400 }));
+    }
+  });
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  app.addHook('onRequest', async (_request, reply) => {
+    reply
+      .header('api-version', apiVersion)
+      .header('server', `Gantry/${deps.host.version} (linux)`)
+      .header('ostype', 'linux');
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const known = isGantryError(error);
+    const status = known ? statusOfKind[error.kind] : ((error as { statusCode?: number }).statusCode ?? 500);
+    if (!known && status >= 500) deps.onError(error, `${request.method} ${request.url}`);
+    return reply.code(status).send({ message: messageOf(error) });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ message: `page not found: ${request.method} ${request.url}` }),
+  );
+  systemApi(app, deps);
+  containersApi(app, deps);
+  imagesApi(app, deps);
+  buildApi(app, deps);
+  app.server.on('upgrade', createHijackHandler(deps));
+  return app;
+}

@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { messageOf } from '#errors/index.ts';
+import type { TaskIo } from '#runtime/index.ts';
+
+/** Frames one chunk as Docker's multiplexed stream has it: type, three zeros, length, payload. */
+export function frame(stream: 'stdout' | 'stderr', data: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(8 + data.length);
+  out.writeUInt32BE(stream === 'stdout' ? 0x01000000 : 0x02000000, 0);
+  out.writeUInt32BE(data.length, 4);
+  out.set(data, 8);
+  return out;
+}
+
+export async function write(target: Writable, data: Uint8Array | string): Promise<void> {
+  if (!target.write(data) && !target.destroyed) await Promise.race([once(target, 'drain'), once(target, 'close')]);
+}
+
+/** Joins a hijacked connection with a process's streams until the output ends or the client goes. */
+export async function pumpAttachment(
+  connection: { readonly input: Readable; readonly output: Writable },
+  io: TaskIo,
+  options: { raw: boolean; stdin: boolean; stdout: boolean; stderr: boolean },
+): Promise<void> {
+  const gone = () => void io[Symbol.asyncDispose]();
+  connection.output.once('close', gone);
+  connection.output.on('error', () => connection.output.destroy());
+  if (options.stdin) {
+    connection.input.on('end', () => io.stdin.end());
+    connection.input.on('data', (data: Buffer) => {
+      if (!io.stdin.write(data)) {
+        connection.input.pause();
+        io.stdin.once('drain', () => connection.input.resume());
+      }
+    });
+    io.stdin.on('error', () => connection.input.resume());
+    connection.input.resume();
+  } else connection.input.resume();
+  try {
+    for await (const { stream, data } of io.output) {
+      if (connection.output.destroyed) break;
+      if (options.raw) {
+        if (options.stdout) await write(connection.output, data);
+      } else if (stream === 'stdout' ? options.stdout : options.stderr)
+        await write(connection.output, frame(stream, data));
+    }
+  } finally {
+    connection.output.off('close', gone);
+    await io[Symbol.asyncDispose]();
+    connection.output.end();
+  }
+}
+
+/** A reply of JSON lines, as pulls, pushes and builds send. Errors after the head become Docker's error line. */
+export async function jsonLines(
+  reply: FastifyReply,
+  work: (send: (line: object) => void) => Promise<void>,
+): Promise<FastifyReply> {
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { 'content-type': 'application/json' });
+  const send = (line: object) => {
+    if (!raw.destroyed) raw.write(`${JSON.stringify(line)}\r\n`);
+  };
+  try {
+    await work(send);
+  } catch (error) {
+    const message = messageOf(error);
+    send({ errorDetail: { message }, error: message });
+  }
+  raw.end();
+  return reply;
+}
+
+/** Fires when the client goes away before the reply is done. */
+export function clientSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}

@@ -1,0 +1,57 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { GantryError } from '#errors/index.ts';
+import type { Container } from './engine.ts';
+
+/** Containers as rows: what was acknowledged is on disk. Reads come from memory. */
+export interface ContainerStore {
+  put(container: Container): void;
+  delete(id: string): void;
+  /** @throws GantryError not-found, invalid where a prefix fits several */
+  find(nameOrId: string): Container;
+  byName(name: string): Container | undefined;
+  all(): readonly Container[];
+}
+
+/** Opens the table `containers` of the engine's database. */
+export function createContainerStore(db: DatabaseSync): ContainerStore {
+  db.exec('CREATE TABLE IF NOT EXISTS containers (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT');
+  const byId = new Map<string, Container>();
+  for (const row of db.prepare('SELECT json FROM containers').all()) {
+    const container = JSON.parse(String(row.json)) as Container;
+    byId.set(container.id, container);
+  }
+  const upsert = db.prepare(
+    'INSERT INTO containers (id, json) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json',
+  );
+  const remove = db.prepare('DELETE FROM containers WHERE id = ?');
+  const byName = (name: string) => byId.values().find((container) => container.name === name);
+  return {
+    put(container) {
+      upsert.run(container.id, JSON.stringify(container));
+      byId.set(container.id, container);
+    },
+    delete(id) {
+      remove.run(id);
+      byId.delete(id);
+    },
+    find(nameOrId) {
+      const wanted = nameOrId.replace(/^\//, '');
+      const exact = byId.get(wanted) ?? byName(wanted);
+      if (exact !== undefined) return exact;
+      const fits = /^[0-9a-f]+$/.test(wanted)
+        ? byId
+            .values()
+            .filter((c) => c.id.startsWith(wanted))
+            .toArray()
+        : [];
+      const [only] = fits;
+      if (only === undefined)
+        throw new GantryError('not-found', `No such container: ${wanted}`, { code: 'container-not-found' });
+      if (fits.length > 1)
+        throw new GantryError('invalid', `"${wanted}" fits ${fits.length} containers; give more of the id`);
+      return only;
+    },
+    byName,
+    all: () => [...byId.values()],
+  };
+}

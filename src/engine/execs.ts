@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { GantryError } from '#errors/index.ts';
+import type { Mount } from '#oci/index.ts';
+import type { Task } from '#runtime/index.ts';
+import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
+import { readFilesIn } from './rootfs.ts';
+import { composeExecProcess } from './spec/runtime-spec.ts';
+
+interface ExecDeps {
+  readonly runningTask: (nameOrId: string) => { container: Container; task: Task };
+  readonly execDirectory: (id: string) => string;
+  readonly mountsOf: (containerId: string) => Promise<readonly Mount[]>;
+  readonly tell: (container: Container, action: string, more?: Readonly<Record<string, string>>) => void;
+}
+
+interface ExecRecord {
+  readonly containerId: string;
+  readonly options: ExecOptions;
+  task?: Task;
+  exitCode?: number;
+  readonly ended: PromiseWithResolvers<number>;
+}
+
+/** Further processes in a running container. They live in memory: an exec of a daemon that is gone has no client left. */
+export function createExecs(
+  deps: ExecDeps,
+): Pick<Containers, 'createExec' | 'getExec' | 'startExec' | 'resizeExec' | 'waitExec'> {
+  const records = new Map<string, ExecRecord>();
+  const find = (id: string): ExecRecord => {
+    const record = records.get(id);
+    if (record === undefined) throw new GantryError('not-found', `No such exec instance: ${id}`);
+    return record;
+  };
+  return {
+    async createExec(nameOrId, options) {
+      const { container } = deps.runningTask(nameOrId);
+      if (options.command.length === 0) throw new GantryError('invalid', 'No exec command specified');
+      const id = randomBytes(32).toString('hex');
+      records.set(id, { containerId: container.id, options, ended: Promise.withResolvers() });
+      deps.tell(container, `exec_create: ${options.command.join(' ')}`, { execID: id });
+      return id;
+    },
+    getExec(id): Exec {
+      const record = find(id);
+      return {
+        id,
+        containerId: record.containerId,
+        options: record.options,
+        running: record.task !== undefined && record.exitCode === undefined,
+        ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
+        ...(record.task === undefined ? {} : { pid: record.task.pid }),
+      };
+    },
+    async startExec(id, { size } = {}) {
+      const record = find(id);
+      if (record.task !== undefined || record.exitCode !== undefined)
+        throw new GantryError('conflict', `Error: Exec command ${id} has already run`);
+      const { container, task: parent } = deps.runningTask(record.containerId);
+      if (container.state.status === 'paused')
+        throw new GantryError('conflict', `Container ${container.name} is paused, unpause the container before exec`);
+      const [passwd = '', group = ''] = await readFilesIn(await deps.mountsOf(container.id), [
+        '/etc/passwd',
+        '/etc/group',
+      ]);
+      const { options } = record;
+      try {
+        const task = await parent.exec({
+          id,
+          directory: deps.execDirectory(id),
+          process: composeExecProcess({ container, options, passwd, group }),
+          stdio: {
+            terminal: options.terminal ?? false,
+            stdin: options.attachStdin ?? false,
+            stdinOnce: true,
+            ...(size === undefined ? {} : { size }),
+          },
+        });
+        record.task = task;
+        const io = await task.attach();
+        const settle = async () => {
+          const { code } = await task.wait();
+          record.exitCode = code;
+          await task.delete();
+          await rm(deps.execDirectory(id), { recursive: true, force: true });
+          deps.tell(container, 'exec_die', { execID: id, exitCode: String(code) });
+          record.ended.resolve(code);
+        };
+        settle().catch((error: unknown) => record.ended.reject(error));
+        record.ended.promise.catch(() => undefined);
+        await task.start();
+        return io;
+      } catch (error) {
+        record.exitCode ??= error instanceof GantryError && error.code === 'command-not-found' ? 127 : 126;
+        record.ended.resolve(record.exitCode);
+        throw error;
+      }
+    },
+    async resizeExec(id, size) {
+      const { task } = find(id);
+      if (task === undefined) throw new GantryError('conflict', `exec ${id} is not running`);
+      await task.resize(size);
+    },
+    waitExec: (id) => find(id).ended.promise,
+  };
+}

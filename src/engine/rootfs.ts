@@ -1,0 +1,48 @@
+import { close } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isGantryError } from '#errors/index.ts';
+import { mountDetached, openInRoot } from '#linux/index.ts';
+import type { Mount } from '#oci/index.ts';
+
+/**
+ * A container's root filesystem to look into from outside, read-only: an overlay's upper directory becomes its topmost
+ * lower one, so the view may stand beside the container's own mount.
+ */
+export function readOnlyView(mounts: readonly Mount[]): readonly Mount[] {
+  return mounts.map((mount) => {
+    if (mount.type !== 'overlay') return mount;
+    const options = mount.options ?? [];
+    const upper = options.find((o) => o.startsWith('upperdir='))?.slice('upperdir='.length);
+    if (upper === undefined) return mount;
+    return {
+      ...mount,
+      options: options
+        .filter((o) => !/^(?:upperdir|workdir)=|^volatile$/.test(o))
+        .map((o) => (o.startsWith('lowerdir=') ? `lowerdir=${upper}:${o.slice('lowerdir='.length)}` : o)),
+    };
+  });
+}
+
+/** Reads small files of a root filesystem, every path resolved inside it (openat2(2)); a missing file is ''. */
+export async function readFilesIn(mounts: readonly Mount[], paths: readonly string[]): Promise<readonly string[]> {
+  const root = mountDetached(readOnlyView(mounts));
+  try {
+    return await Promise.all(
+      paths.map(async (path) => {
+        try {
+          const fd = openInRoot(root, path, 'file');
+          try {
+            return await readFile(`/proc/self/fd/${fd}`, 'utf8');
+          } finally {
+            close(fd);
+          }
+        } catch (error) {
+          if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) return '';
+          throw error;
+        }
+      }),
+    );
+  } finally {
+    close(root);
+  }
+}

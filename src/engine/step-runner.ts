@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { throwIfAborted } from '#errors/index.ts';
+import type { Networks } from '#network/index.ts';
+import type { Mount } from '#oci/index.ts';
+import type { ContainerRuntime } from '#runtime/index.ts';
+import { hostsFile, resolvConf } from './network-files.ts';
+import { readFilesIn } from './rootfs.ts';
+import { composeSpec } from './spec/runtime-spec.ts';
+
+interface Step {
+  readonly diffId: string;
+  readonly rootfs: readonly Mount[];
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly networkMode: string;
+}
+
+/** Runs one build step in the default runtime with the isolation of a container; nothing of it is recorded. */
+export function createStepRunner(
+  deps: { readonly runtime: ContainerRuntime; readonly networks: Networks },
+  options: { readonly execRoot: string; readonly cgroupParent: string },
+) {
+  return {
+    async run(
+      step: Step,
+      { onOutput, signal }: { onOutput: (stream: 'stdout' | 'stderr', data: Buffer) => void; signal?: AbortSignal },
+    ): Promise<{ exitCode: number }> {
+      throwIfAborted(signal);
+      const id = randomBytes(32).toString('hex');
+      const directory = `${options.execRoot}/steps/${id}`;
+      await mkdir(directory, { recursive: true });
+      const bridged = step.networkMode !== 'none' && step.networkMode !== 'host';
+      try {
+        const endpoint = bridged
+          ? await deps.networks.reserve({
+              owner: id,
+              ownerName: `build step ${id.slice(0, 12)}`,
+              network: 'bridge',
+              ports: [],
+            })
+          : undefined;
+        const [passwd = '', group = ''] = await readFilesIn(step.rootfs, ['/etc/passwd', '/etc/group']);
+        const files = {
+          hosts: `${directory}/hosts`,
+          hostname: `${directory}/hostname`,
+          resolvConf: `${directory}/resolv.conf`,
+        };
+        const hostname = id.slice(0, 12);
+        await writeFile(
+          files.hosts,
+          hostsFile({ hostname, address: endpoint?.address, gateway: endpoint?.gateway, extraHosts: [] }),
+        );
+        await writeFile(files.hostname, `${hostname}\n`);
+        await writeFile(files.resolvConf, resolvConf(await readFile('/etc/resolv.conf', 'utf8'), []));
+        const { spec } = composeSpec({
+          id,
+          options: {
+            image: '',
+            entrypoint: [],
+            command: step.args,
+            env: step.env,
+            workingDir: step.cwd,
+            user: step.user,
+            networkMode: step.networkMode,
+          },
+          image: { architecture: '', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } },
+          user: { passwd, group },
+          mounts: [],
+          files,
+          cgroupsPath: `${options.cgroupParent}/${id}`,
+        });
+        const task = await deps.runtime.create(
+          {
+            id,
+            directory: `${directory}/task`,
+            spec,
+            rootfs: step.rootfs,
+            init: false,
+            stdio: { terminal: false, stdin: false },
+          },
+          signal === undefined ? {} : { signal },
+        );
+        const abort = () => void task.kill(9, { all: true }).catch(() => undefined);
+        signal?.addEventListener('abort', abort, { once: true });
+        try {
+          if (endpoint !== undefined) await deps.networks.connect(endpoint, task.pid);
+          else if (step.networkMode === 'none') await deps.networks.loopbackOnly(task.pid);
+          const io = await task.attach();
+          const output = (async () => {
+            for await (const { stream, data } of io.output) onOutput(stream, data);
+          })();
+          await task.start();
+          const { code } = await task.wait();
+          await output;
+          await io[Symbol.asyncDispose]();
+          throwIfAborted(signal);
+          return { exitCode: code };
+        } finally {
+          signal?.removeEventListener('abort', abort);
+          await task.kill(9, { all: true }).catch(() => undefined);
+          await task.wait();
+          await task.delete();
+        }
+      } finally {
+        await deps.networks.release(id);
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}
