@@ -68,14 +68,14 @@ export function createAuthorizer(transport: Transport): Authorizer {
         if (header !== undefined) kept.set(key, { header, until: Number.POSITIVE_INFINITY });
         return header;
       }
-      const realm = challenge.parameters['realm'];
+      const realm = challenge.parameters.realm;
       if (realm === undefined || !URL.canParse(realm))
         throw new GantryError(
           'unavailable',
           `${host} asks for a token and names no place to get it (realm "${realm}")`,
         );
       const url = new URL(realm);
-      const service = challenge.parameters['service'];
+      const service = challenge.parameters.service;
       const scopes = scope === '' ? [] : scope.split(' ');
       const ask = async () => {
         if (credentials?.identityToken !== undefined && credentials.identityToken !== '') {

@@ -51,7 +51,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       if (outgoing.url.protocol === 'https:' && url.protocol !== 'https:' && !options.insecure?.(url.host))
         throw new GantryError('unavailable', `${outgoing.url.host} redirects to plain HTTP at ${url.host}; refused`);
       const headers = { ...outgoing.headers };
-      if (url.origin !== outgoing.url.origin) delete headers['authorization'];
+      if (url.origin !== outgoing.url.origin) delete headers.authorization;
       outgoing = { ...outgoing, url, headers };
     }
   };
@@ -245,7 +245,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
         const { response, host } = await readFrom(ref, 'GET', path, {}, request);
         if (response.statusCode !== 200)
           throw await responseError(`tags of ${ref.repository} not readable`, host, response);
-        const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers['link'] ?? ''))?.[1];
+        const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
         tags.push(
           ...((JSON.parse((await bodyOf(response)).toString('utf8')) as { tags?: string[] | null }).tags ?? []),
         );
