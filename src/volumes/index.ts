@@ -1,1 +1,2 @@
+export { createVolumes } from './sqlite-volumes.ts';
 export * from './volumes.ts';
