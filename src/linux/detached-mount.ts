@@ -1,6 +1,12 @@
 import { GantryError } from '#errors/index.ts';
-import type { Mount } from '#oci/index.ts';
 import { check, kernel } from './kernel.ts';
+
+/** The part of a mount that a root filesystem needs; an OCI mount fits. */
+export interface RootMount {
+  readonly type?: string;
+  readonly source?: string;
+  readonly options?: readonly string[];
+}
 
 const AT_FDCWD = -100;
 const AT_RECURSIVE = 0x8000;
@@ -21,7 +27,7 @@ const lowerDirectories = (text: string): readonly string[] =>
  * (fsopen(2), open_tree(2)). Nothing can leak into a mount table. No device or program in it can be used.
  * @throws SyscallError, GantryError unsupported for a mount that is neither overlay nor bind
  */
-export function mountDetached(mounts: readonly Mount[]): number {
+export function mountDetached(mounts: readonly RootMount[]): number {
   const [root, ...more] = mounts;
   if (root === undefined || more.length > 0)
     throw new GantryError('unsupported', `a root filesystem of ${mounts.length} mounts cannot be looked into`);
