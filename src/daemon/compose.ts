@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { createApiServer } from '#api/index.ts';
+import { createBuilder } from '#builder/index.ts';
+import { createContentStore } from '#content/index.ts';
+import { createRegistryClient } from '#distribution/index.ts';
+import { createContainers, createEvents, createStepRunner } from '#engine/index.ts';
+import { GantryError } from '#errors/index.ts';
+import { createImages } from '#images/index.ts';
+import { createNetworks } from '#network/index.ts';
+import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
+import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
+import { createVolumes } from '#volumes/index.ts';
+import type { DaemonOptions } from './options.ts';
+
+export interface Daemon {
+  readonly host: string;
+  close(): Promise<void>;
+}
+
+const native = (name: string) => fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
+
+/** Wires the whole engine, in reading order, and listens. */
+export async function startDaemon(options: DaemonOptions, log: (level: string, text: string) => void): Promise<Daemon> {
+  const { dataRoot, execRoot } = options;
+  const socketPath = unixPath(options.host);
+  await mkdir(dataRoot, { recursive: true, mode: 0o711 });
+  await mkdir(execRoot, { recursive: true, mode: 0o711 });
+  await refuseSecondDaemon(socketPath);
+  const onError = (error: unknown, about: string) =>
+    log('error', `${about}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+
+  const db = new DatabaseSync(`${dataRoot}/gantry.db`);
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
+
+  const content = await createContentStore({ root: `${dataRoot}/content` });
+  const overlay =
+    options.storageDriver === 'overlay2' || (options.storageDriver === undefined && (await overlaySupported(dataRoot)));
+  const driver = overlay
+    ? await createOverlay2Driver({ root: `${dataRoot}/overlay2` })
+    : await createVfsDriver({ root: `${dataRoot}/vfs` });
+  const insecure = new Set(options.insecureRegistries);
+  const registry = createRegistryClient({ insecure: (host) => insecure.has(host) });
+  const images = await createImages({ db, content, driver, registry });
+  const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
+  const networks = createNetworks(
+    { db },
+    { bridge: options.bridge, ...(options.bip === undefined ? {} : { bip: options.bip }) },
+  );
+
+  const cgroupParent = `/gantry-${options.bridge}`;
+  const launcher = createLauncherRuntime({ shimPath: native('gantry-shim'), initPath: native('gantry-init') });
+  const runtimes = new Map<string, ContainerRuntime>([['gantry', launcher]]);
+  for (const [name, path] of [
+    ['runc', '/usr/sbin/runc'] as const,
+    ['crun', '/usr/bin/crun'] as const,
+    ...options.runtimes,
+  ])
+    if (options.runtimes.has(name) || existsSync(path))
+      runtimes.set(
+        name,
+        createOciCliRuntime({ name, path, shimPath: native('gantry-shim'), stateRoot: `${execRoot}/${name}` }),
+      );
+  const runtime = runtimes.get(options.defaultRuntime);
+  if (runtime === undefined)
+    throw new GantryError(
+      'invalid',
+      `--default-runtime "${options.defaultRuntime}" is not known; add it with --add-runtime`,
+    );
+
+  const events = createEvents();
+  const containers = createContainers(
+    { db, images, driver, networks, volumes, runtimes, events },
+    { dataRoot, execRoot, defaultRuntime: options.defaultRuntime, cgroupParent, onError },
+  );
+  await containers.open();
+  const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
+  const builder = createBuilder({ db, images, content, driver, steps, root: `${dataRoot}/builder` });
+
+  const app = createApiServer({
+    containers,
+    images,
+    networks,
+    volumes,
+    registry,
+    builder,
+    events,
+    onError,
+    host: {
+      id: await engineId(`${dataRoot}/engine-id`),
+      dataRoot,
+      storageDriver: driver.name,
+      runtimes: Object.fromEntries([['gantry', 'gantry-runtime'], ...options.runtimes]),
+      defaultRuntime: options.defaultRuntime,
+      cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+      version: '0.1.0',
+    },
+  });
+  await rm(socketPath, { force: true });
+  await app.listen({ path: socketPath });
+  await chmod(socketPath, 0o660);
+  log('info', `engine listening on ${options.host}, storage ${driver.name}, data root ${dataRoot}`);
+  return {
+    host: options.host,
+    async close() {
+      await app.close();
+      await networks[Symbol.asyncDispose]();
+      db.close();
+    },
+  };
+}
+
+function unixPath(host: string): string {
+  if (host.startsWith('unix://')) return host.slice('unix://'.length);
+  throw new GantryError('unsupported', `cannot listen on "${host}": only unix:// sockets are supported yet`);
+}
+
+/** A socket that answers belongs to a daemon that is alive. */
+async function refuseSecondDaemon(path: string): Promise<void> {
+  const answered = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+  if (answered)
+    throw new GantryError(
+      'conflict',
+      `another daemon answers on ${path}; stop it, or give --host, --data-root, --exec-root and --bridge of its own`,
+    );
+}
+
+async function engineId(path: string): Promise<string> {
+  const known = await readFile(path, 'utf8').catch(() => '');
+  if (known !== '') return known;
+  const id = randomUUID();
+  await writeFile(path, id);
+  return id;
+}

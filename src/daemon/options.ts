@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { GantryError, messageOf } from '#errors/index.ts';
+
+export interface DaemonOptions {
+  readonly host: string;
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly storageDriver: 'overlay2' | 'vfs' | undefined;
+  readonly runtimes: ReadonlyMap<string, string>;
+  readonly defaultRuntime: string;
+  readonly insecureRegistries: readonly string[];
+  readonly bridge: string;
+  readonly bip: string | undefined;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
+
+const help = `Usage:  gantry daemon [OPTIONS]
+
+Start the engine: the Docker Engine API on a unix socket
+
+Options:
+  -H, --host string                Where to listen (default "unix:///run/gantry/gantry.sock")
+      --data-root string           Images, containers and volumes (default "/var/lib/gantry")
+      --exec-root string           Sockets and state of running containers (default "/run/gantry")
+      --storage-driver string      overlay2 or vfs (default: overlay2 where the file system allows it)
+      --add-runtime name=path      One more OCI runtime
+      --default-runtime string     The runtime used where none is asked for (default "gantry")
+      --insecure-registry host     A registry spoken to without TLS
+      --bridge string              Name of the default bridge (default "gantry0")
+      --bip string                 Address of the default bridge, e.g. 172.17.0.1/16
+      --config-file string         The same options as JSON (default "/etc/gantry/daemon.json")
+      --log-level string           error, warn, info or debug (default "info")
+`;
+
+/** Parses `gantry daemon`'s flags over its config file. @throws GantryError invalid; returns the help text for --help */
+export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { help: string } {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(argv);
+  } catch (error) {
+    throw new GantryError('invalid', `${messageOf(error)}; see 'gantry daemon --help'`);
+  }
+  const { values } = parsed;
+  if (values.help) return { help };
+  const file = configFile(values['config-file']);
+  const one = (name: string, flag: string | undefined, fallback: string): string => {
+    const value = flag ?? file[name] ?? fallback;
+    if (typeof value !== 'string') throw new GantryError('invalid', `daemon option ${name} must be a string`);
+    return value;
+  };
+  const many = (name: string, flags: readonly string[] | undefined): readonly string[] => {
+    const value = file[name] ?? [];
+    if (!Array.isArray(value)) throw new GantryError('invalid', `daemon option ${name} must be a list`);
+    return [...value.map(String), ...(flags ?? [])];
+  };
+  const runtimes = new Map<string, string>();
+  for (const entry of many('add-runtime', values['add-runtime'])) {
+    const at = entry.indexOf('=');
+    if (at < 1) throw new GantryError('invalid', `--add-runtime "${entry}": expected name=path`);
+    runtimes.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  const storageDriver = one('storage-driver', values['storage-driver'], '');
+  if (storageDriver !== '' && storageDriver !== 'overlay2' && storageDriver !== 'vfs')
+    throw new GantryError('invalid', `unknown storage driver "${storageDriver}"; expected overlay2 or vfs`);
+  const logLevel = one('log-level', values['log-level'], 'info');
+  if (logLevel !== 'error' && logLevel !== 'warn' && logLevel !== 'info' && logLevel !== 'debug')
+    throw new GantryError('invalid', `unknown log level "${logLevel}"; expected error, warn, info or debug`);
+  const bip = one('bip', values.bip, '');
+  return {
+    host: one('host', values.host, 'unix:///run/gantry/gantry.sock'),
+    dataRoot: one('data-root', values['data-root'], '/var/lib/gantry'),
+    execRoot: one('exec-root', values['exec-root'], '/run/gantry'),
+    storageDriver: storageDriver === '' ? undefined : storageDriver,
+    runtimes,
+    defaultRuntime: one('default-runtime', values['default-runtime'], 'gantry'),
+    insecureRegistries: many('insecure-registry', values['insecure-registry']),
+    bridge: one('bridge', values.bridge, 'gantry0'),
+    bip: bip === '' ? undefined : bip,
+    logLevel,
+  };
+}
+
+const string = { type: 'string' } as const;
+const parse = (argv: readonly string[]) =>
+  parseArgs({
+    args: [...argv],
+    allowPositionals: false,
+    options: {
+      help: { type: 'boolean' },
+      host: { ...string, short: 'H' },
+      'data-root': string,
+      'exec-root': string,
+      'storage-driver': string,
+      'add-runtime': { ...string, multiple: true },
+      'default-runtime': string,
+      'insecure-registry': { ...string, multiple: true },
+      bridge: string,
+      bip: string,
+      'config-file': string,
+      'log-level': string,
+    },
+  });
+
+function configFile(path: string | undefined): Readonly<Record<string, unknown>> {
+  const file = path ?? '/etc/gantry/daemon.json';
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    if (path === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new GantryError('invalid', `the config file ${file} cannot be read: ${messageOf(error)}`);
+  }
+}
