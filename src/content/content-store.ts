@@ -18,7 +18,6 @@ export interface ContentStore {
   read(digest: string): Promise<Buffer>;
   /**
    * Takes a blob in. Where `expected` is given, a difference removes every byte and throws.
-   * `tap` sees each chunk after it was hashed (so that a layer can be unpacked in the same pass).
    * @throws GantryError corrupt (code `digest-mismatch` | `size-mismatch`), cancelled, exhausted (ENOSPC)
    */
   ingest(
@@ -26,6 +25,13 @@ export interface ContentStore {
     expected?: { digest?: string; size?: number },
     options?: { signal?: AbortSignal },
   ): Promise<{ digest: string; size: number }>;
+  /**
+   * Takes in a file of the same file system that the caller wrote and hashed itself (a resumed upload, a pull that is
+   * unpacked in the same pass): fsync, rename. The file is gone afterwards, also where the blob was already there.
+   */
+  adopt(file: string, verified: { digest: string; size: number }): Promise<void>;
+  /** A directory on the store's file system for such files; swept of what is older than a day when the store is opened. */
+  readonly staging: string;
   /** Idempotent. */
   delete(digest: string): Promise<void>;
   list(): AsyncIterable<{ digest: string; size: number }>;

@@ -5,14 +5,19 @@ import type { Mount } from '#oci/index.ts';
  * A graph driver turns snapshots into mounts. A *layer* is an unpacked layer chain, named by chain id, read-only and
  * shared; a *diff* is the writable top of one container or build step, named by an id the caller chooses.
  *
- * Lifecycle: `prepareLayer` → fill `writer.directory` → `commit` (atomic: rename) or `abort`. `createDiff` on a chain →
+ * Lifecycle: `prepareLayer` → `writer.unpack(tar)` → `commit` (atomic: rename) or `abort`. `createDiff` on a chain →
  * `mounts(id)` (pure: nothing is mounted here) → run → `diff` / `commitDiff` → `removeDiff`.
  * Every implementation passes `graphDriverSuite` (graph-driver-suite.ts).
  */
 export interface GraphDriver {
   readonly name: string;
   hasLayer(chainId: string): Promise<boolean>;
-  /** Begins an unpacked layer on top of `parent` (a chain id, or undefined for the first). One at a time per chain id. */
+  /** Whether a layer can be unpacked before its parent is committed (overlay2: each layer has a directory of its own). */
+  readonly independentLayers: boolean;
+  /**
+   * Begins an unpacked layer on top of `parent` (a chain id, or undefined for the first). One at a time per chain id.
+   * The parent must be committed before this (or before `commit`, where `independentLayers`).
+   */
   prepareLayer(chainId: string, parent: string | undefined): Promise<LayerWriter>;
   /** Removes an unpacked layer. @throws GantryError conflict where a diff or another layer stands on it */
   removeLayer(chainId: string): Promise<void>;
@@ -26,9 +31,15 @@ export interface GraphDriver {
   view(chainId: string): Promise<readonly Mount[]>;
   /** The diff as an uncompressed OCI layer tar (whiteouts as `.wh.`), entries in a stable order. */
   diff(id: string): Promise<Readable>;
+  /** The same of a committed layer against its parent. Byte-identical to what `diff` gave before `commitDiff`. */
+  layerDiff(chainId: string): Promise<Readable>;
   /** What the diff changed: paths with kind, as `docker diff`. */
   changes(id: string): AsyncIterable<{ path: string; kind: 'modified' | 'added' | 'deleted' }>;
-  /** Turns the diff itself into the layer `chainId` (its directory is renamed, nothing copied); the diff is gone. */
+  /**
+   * Turns the diff itself into the layer `chainId` (its directory is renamed, nothing copied); the diff is gone. Where
+   * that layer exists already, the diff is just removed. A chain id is any `sha256:` digest: the builder names layers
+   * that no image holds by their cache key.
+   */
   commitDiff(id: string, chainId: string): Promise<void>;
   /** Bytes on disk of the diff alone. */
   diffSize(id: string): Promise<number>;
@@ -37,8 +48,13 @@ export interface GraphDriver {
 }
 
 export interface LayerWriter {
-  /** Where the layer's tree goes, in this driver's own on-disk form (see `unpackLayer`). */
-  readonly directory: string;
+  /**
+   * Unpacks an uncompressed OCI layer tar in this driver's own on-disk form (image-spec: layer.md). Nothing is ever
+   * written outside the layer, whatever the names and links in the tar say. Resolves with the bytes of file contents.
+   * @throws GantryError corrupt (a malformed tar), invalid (an entry that cannot be contained), exhausted, cancelled
+   */
+  unpack(tar: AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<{ size: number }>;
+  /** Durable and visible under its chain id, atomically. */
   commit(): Promise<void>;
   abort(): Promise<void>;
 }

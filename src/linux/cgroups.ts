@@ -1,0 +1,65 @@
+/**
+ * Control groups on whatever the host has: v1 controllers, v1 with an empty v2 beside them (hybrid), or plain v2.
+ * `path` is always relative to each hierarchy's root, e.g. `/gantry-gantry0/<id>`, below the daemon's own cgroup where it
+ * is not the root of its hierarchy.
+ */
+export interface Cgroups {
+  readonly layout: 'v1' | 'hybrid' | 'v2';
+  /** Hierarchies as mounted on the host: where, and with which controllers (v1: comma list as in the mount; v2: 'unified'). */
+  readonly hierarchies: readonly {
+    readonly mountpoint: string;
+    readonly controllers: string;
+    readonly version: 1 | 2;
+  }[];
+  /** Makes the cgroup in every hierarchy and writes its limits. Everything made is undone when it throws. @throws SyscallError, GantryError invalid | unsupported naming the field */
+  create(path: string, resources: CgroupResources): Cgroup;
+  /** One that exists already (nothing is checked). */
+  open(path: string): Cgroup;
+}
+
+export interface Cgroup {
+  readonly path: string;
+  /** Directories of this cgroup, one for each hierarchy; a process joins by writing its pid to each `cgroup.procs`. */
+  readonly directories: readonly string[];
+  /** Changes limits of a living cgroup. */
+  update(resources: CgroupResources): void;
+  pids(): readonly number[];
+  /** SIGKILL (or `signal`) to every process in it, until none is left (v2: cgroup.kill). */
+  kill(signal?: number): Promise<void>;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  stats(): CgroupStats;
+  /** How often the kernel's OOM killer struck in it. */
+  oomKills(): number;
+  /** Removes it; waits for dying processes a bounded time. Idempotent. */
+  remove(): Promise<void>;
+}
+
+export interface CgroupStats {
+  readonly cpuNanoseconds: number;
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number | undefined;
+  readonly pids: number;
+  readonly pidsLimit: number | undefined;
+}
+
+/** Limits, in the words of the OCI runtime specification (config-linux.md#control-groups), which fits this shape. */
+export interface CgroupResources {
+  readonly devices?: readonly {
+    readonly allow: boolean;
+    readonly type?: string;
+    readonly major?: number;
+    readonly minor?: number;
+    readonly access?: string;
+  }[];
+  readonly memory?: { readonly limit?: number; readonly reservation?: number; readonly swap?: number };
+  readonly cpu?: {
+    readonly shares?: number;
+    readonly quota?: number;
+    readonly period?: number;
+    readonly cpus?: string;
+    readonly mems?: string;
+  };
+  readonly pids?: { readonly limit: number };
+  readonly unified?: Readonly<Record<string, string>>;
+}
