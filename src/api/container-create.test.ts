@@ -36,10 +36,8 @@ test('containerOptionsOf turns Docker\u2019s body into domain words', () => {
 
 test('containerOptionsOf refuses what is not built and what is wrong, by name', () => {
   const refused = (host: object) => () => containerOptionsOf({ Image: 'x', HostConfig: host }, undefined);
-  assert.throws(refused({ RestartPolicy: { Name: 'always' } }), {
-    kind: 'unsupported',
-    message: /restart policy "always"/,
-  });
+  assert.throws(refused({ RestartPolicy: { Name: 'sometimes' } }), { kind: 'invalid', message: /"sometimes"/ });
+  assert.throws(refused({ RestartPolicy: { Name: 'always' }, AutoRemove: true }), { kind: 'invalid' });
   assert.throws(refused({ PidMode: 'host' }), { kind: 'unsupported' });
   assert.throws(refused({ Binds: ['/a:/b:wild'] }), { kind: 'invalid', message: /"wild"/ });
   assert.throws(refused({ PortBindings: { '70000/tcp': null } }), { kind: 'invalid' });

@@ -1,4 +1,4 @@
-import type { ContainerOptions, MountRequest } from '#engine/index.ts';
+import type { ContainerOptions, MountRequest, RestartPolicy } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { PortRequest } from '#network/index.ts';
 import type { Healthcheck } from '#oci/index.ts';
@@ -66,7 +66,8 @@ interface HostConfig {
         VolumeOptions?: { NoCopy?: boolean } | null;
       }[]
     | null;
-  RestartPolicy?: { Name?: string };
+  RestartPolicy?: { Name?: string; MaximumRetryCount?: number };
+  ConsoleSize?: [number, number] | null;
   Devices?: unknown[] | null;
   VolumesFrom?: string[] | null;
   Links?: string[] | null;
@@ -122,9 +123,7 @@ function bindOf(bind: string): MountRequest {
 
 /** What is understood and not built: refused, never ignored. */
 function refuse(host: HostConfig): void {
-  const restart = host.RestartPolicy?.Name;
   const unsupported: readonly (readonly [string, boolean])[] = [
-    [`restart policy "${restart}"`, restart !== undefined && restart !== '' && restart !== 'no'],
     ['devices', (host.Devices?.length ?? 0) > 0],
     ['volumes-from', (host.VolumesFrom?.length ?? 0) > 0],
     ['links', (host.Links?.length ?? 0) > 0],
@@ -137,6 +136,28 @@ function refuse(host: HostConfig): void {
   ];
   for (const [what, asked] of unsupported)
     if (asked) throw new GantryError('unsupported', `${what}: not supported yet`);
+}
+
+function restartPolicyOf({ RestartPolicy: asked, AutoRemove }: HostConfig): RestartPolicy | undefined {
+  const name = asked?.Name ?? '';
+  const maximumRetryCount = asked?.MaximumRetryCount ?? 0;
+  switch (name) {
+    case '':
+    case 'no':
+      return undefined;
+    case 'always':
+    case 'unless-stopped':
+    case 'on-failure':
+      if (AutoRemove) throw new GantryError('invalid', `can't create 'AutoRemove' container with restart policy`);
+      if (maximumRetryCount < 0 || (maximumRetryCount > 0 && name !== 'on-failure'))
+        throw new GantryError('invalid', `maximum retry count ${maximumRetryCount} cannot be used with "${name}"`);
+      return { name, maximumRetryCount };
+    default:
+      throw new GantryError(
+        'invalid',
+        `invalid restart policy "${name}"; expected no, always, unless-stopped or on-failure`,
+      );
+  }
 }
 
 const list = (value: string[] | string | null | undefined): readonly string[] | undefined =>
@@ -217,6 +238,11 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('stopSignal', body.StopSignal),
     ...(body.StopTimeout === null || body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
     ...some('healthcheck', body.Healthcheck),
+    ...some('restartPolicy', restartPolicyOf(host)),
+    ...some(
+      'consoleSize',
+      host.ConsoleSize && host.ConsoleSize[0] > 0 && { rows: host.ConsoleSize[0], columns: host.ConsoleSize[1] },
+    ),
     ...(host.LogConfig?.Type === 'none' ? { logDriver: 'none' as const } : {}),
   };
 }

@@ -9,10 +9,14 @@ export function statusLine(container: Container, now = Date.now()): string {
   switch (state.status) {
     case 'created':
       return 'Created';
-    case 'running':
-      return `Up ${ago(state.startedAt)}`;
+    case 'running': {
+      const health = container.health?.status;
+      return `Up ${ago(state.startedAt)}${health === undefined ? '' : ` (${health === 'starting' ? 'health: starting' : health})`}`;
+    }
     case 'paused':
       return `Up ${ago(state.startedAt)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${ago(state.finishedAt)} ago`;
     case 'exited':
       return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago`;
   }
@@ -101,7 +105,9 @@ export function summaryOf(container: Container) {
 
 /** GET /containers/{id}/json. */
 export function inspectionOf(container: Container, storageDriver: string) {
-  const { options, resolved, state } = container;
+  const { options, resolved, state, health } = container;
+  const ended = state.status === 'exited' || state.status === 'restarting' ? state : undefined;
+  const check = { ...container.imageConfig.config?.Healthcheck, ...options.healthcheck };
   const published = container.endpoint?.ports.map((p) => `${p.containerPort}/${p.protocol}`) ?? [];
   const portMap = Object.fromEntries(
     [...new Set([...resolved.exposedPorts, ...published])].map((port) => [
@@ -118,16 +124,25 @@ export function inspectionOf(container: Container, storageDriver: string) {
     Args: resolved.args,
     State: {
       Status: state.status,
-      Running: state.status === 'running' || state.status === 'paused',
+      Running: state.status === 'running' || state.status === 'paused' || state.status === 'restarting',
       Paused: state.status === 'paused',
-      Restarting: false,
-      OOMKilled: state.status === 'exited' && state.oomKilled,
+      Restarting: state.status === 'restarting',
+      OOMKilled: ended?.oomKilled ?? false,
       Dead: false,
       Pid: 'pid' in state ? state.pid : 0,
-      ExitCode: state.status === 'exited' ? state.exitCode : 0,
-      Error: state.status === 'exited' ? (state.error ?? '') : '',
+      ExitCode: ended?.exitCode ?? 0,
+      Error: ended?.error ?? '',
       StartedAt: 'startedAt' in state && state.startedAt !== undefined ? state.startedAt : zero,
-      FinishedAt: state.status === 'exited' ? state.finishedAt : zero,
+      FinishedAt: ended?.finishedAt ?? zero,
+      ...(health === undefined
+        ? {}
+        : {
+            Health: {
+              Status: health.status,
+              FailingStreak: health.failingStreak,
+              Log: health.log.map((p) => ({ Start: p.start, End: p.end, ExitCode: p.exitCode, Output: p.output })),
+            },
+          }),
     },
     Image: container.imageId,
     ResolvConfPath: '',
@@ -157,7 +172,10 @@ export function inspectionOf(container: Container, storageDriver: string) {
             all.map((p) => ({ HostIp: p.hostAddress ?? '', HostPort: p.hostPort ? String(p.hostPort) : '' })),
           ]),
       ),
-      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+      RestartPolicy: {
+        Name: options.restartPolicy?.name ?? 'no',
+        MaximumRetryCount: options.restartPolicy?.maximumRetryCount ?? 0,
+      },
       AutoRemove: options.autoRemove ?? false,
       CapAdd: options.capAdd ?? null,
       CapDrop: options.capDrop ?? null,
@@ -198,6 +216,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
       Entrypoint: resolved.entrypoint.length === 0 ? null : resolved.entrypoint,
       Labels: resolved.labels,
       StopSignal: resolved.stopSignal,
+      ...(check.Test === undefined ? {} : { Healthcheck: check }),
     },
     NetworkSettings: {
       Bridge: '',

@@ -21,7 +21,9 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
     for (const key of wanted.keys()) if (!known.has(key)) throw new GantryError('invalid', `invalid filter '${key}'`);
     const rows = containers
       .list()
-      .filter((c) => all || c.state.status === 'running' || c.state.status === 'paused')
+      .filter(
+        (c) => all || c.state.status === 'running' || c.state.status === 'paused' || c.state.status === 'restarting',
+      )
       .filter(
         (c) =>
           (wanted.get('id')?.some((id) => c.id.startsWith(id)) ?? true) &&
@@ -151,6 +153,9 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
       Path: path,
       Kind: { modified: 0, added: 1, deleted: 2 }[kind],
     })),
+  );
+  app.get<Route>('/containers/:id/export', async ({ params }, reply) =>
+    reply.type('application/x-tar').send(await containers.export(params.id)),
   );
   app.get<Route>('/gantry/containers/:id/spans', async ({ params }) => containers.spans(params.id));
 

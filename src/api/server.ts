@@ -8,6 +8,10 @@ import { createHijackHandler } from './hijack.ts';
 import { imagesApi } from './images-api.ts';
 import { apiVersion, systemApi } from './system-api.ts';
 
+/** Operations of the Engine API that are understood and not built. */
+const notBuilt =
+  /^\/(?:commit|session|grpc|system\/df|build\/prune|(?:containers|images|networks|volumes)\/prune|images\/search|distribution\/|plugins|networks\/|containers\/[^/]+\/(?:archive|update|attach\/ws|stats)|volumes\/)/;
+
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {
   const app = fastify({
@@ -39,7 +43,9 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     return reply.code(status).send({ message: messageOf(error) });
   });
   app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ message: `page not found: ${request.method} ${request.url}` }),
+    notBuilt.test(request.url)
+      ? reply.code(501).send({ message: `${request.method} ${request.url}: not supported yet` })
+      : reply.code(404).send({ message: `page not found: ${request.method} ${request.url}` }),
   );
   systemApi(app, deps);
   containersApi(app, deps);

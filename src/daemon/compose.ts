@@ -108,6 +108,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     host: options.host,
     async close() {
       await app.close();
+      containers.close();
       await networks[Symbol.asyncDispose]();
       db.close();
     },

@@ -5,9 +5,12 @@ import type { Container } from './engine.ts';
 /** Containers as rows: what was acknowledged is on disk. Reads come from memory. */
 export interface ContainerStore {
   put(container: Container): void;
+  /** Only in memory: facts that are found anew after a restart. */
+  note(container: Container): void;
   delete(id: string): void;
   /** @throws GantryError not-found, invalid where a prefix fits several */
   find(nameOrId: string): Container;
+  get(id: string): Container | undefined;
   byName(name: string): Container | undefined;
   all(): readonly Container[];
 }
@@ -30,6 +33,10 @@ export function createContainerStore(db: DatabaseSync): ContainerStore {
       upsert.run(container.id, JSON.stringify(container));
       byId.set(container.id, container);
     },
+    note(container) {
+      byId.set(container.id, container);
+    },
+    get: (id) => byId.get(id),
     delete(id) {
       remove.run(id);
       byId.delete(id);

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Endpoint, PortRequest } from '#network/index.ts';
-import type { Healthcheck } from '#oci/index.ts';
+import type { Healthcheck, ImageConfig } from '#oci/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
 
 /** What a person asks of a container; domain words, no Docker wire names. Absent means: the image or the engine decides. */
@@ -52,6 +52,15 @@ export interface ContainerOptions {
   readonly runtime?: string;
   readonly logDriver?: 'json-file' | 'none';
   readonly oomScoreAdj?: number;
+  readonly restartPolicy?: RestartPolicy;
+  readonly consoleSize?: { readonly rows: number; readonly columns: number };
+}
+
+/** What happens when the process ends by itself. `unless-stopped` differs from `always` only after a daemon restart. */
+export interface RestartPolicy {
+  readonly name: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  /** Of `on-failure`; 0 is no limit. */
+  readonly maximumRetryCount: number;
 }
 
 export interface MountRequest {
@@ -67,6 +76,15 @@ export interface MountRequest {
 
 export type ContainerState =
   | { readonly status: 'created' }
+  /** It ended, and its restart policy will start it again. */
+  | {
+      readonly status: 'restarting';
+      readonly exitCode: number;
+      readonly startedAt?: string;
+      readonly finishedAt: string;
+      readonly oomKilled: boolean;
+      readonly error?: string;
+    }
   | { readonly status: 'running'; readonly pid: number; readonly startedAt: string }
   | { readonly status: 'paused'; readonly pid: number; readonly startedAt: string }
   | {
@@ -87,6 +105,12 @@ export interface Container {
   readonly options: ContainerOptions;
   readonly state: ContainerState;
   readonly restartCount: number;
+  /** A person stopped it: its restart policy rests until it is started again. */
+  readonly stoppedByUser?: boolean;
+  /** Known while it runs; not kept over a daemon restart. */
+  readonly health?: Health;
+  /** The image's config as it was when this was made: the image may be gone by the next start. */
+  readonly imageConfig: ImageConfig;
   /** Resolved: what runs. */
   readonly resolved: {
     readonly path: string;
@@ -113,6 +137,18 @@ export interface Container {
   readonly logPath?: string;
   /** Paths of the runtime spec → the source each came from, e.g. `process.env[PATH]` → `image`. */
   readonly provenance: Readonly<Record<string, 'default' | 'image' | 'user' | 'engine'>>;
+}
+
+export interface Health {
+  readonly status: 'starting' | 'healthy' | 'unhealthy';
+  readonly failingStreak: number;
+  /** The last five probes. */
+  readonly log: readonly {
+    readonly start: string;
+    readonly end: string;
+    readonly exitCode: number;
+    readonly output: string;
+  }[];
 }
 
 export interface Containers {

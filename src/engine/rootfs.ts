@@ -1,8 +1,11 @@
 import { close } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { isGantryError } from '#errors/index.ts';
 import { mountDetached, openInRoot } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
+import { packTree } from '#snapshots/index.ts';
+import type { Context } from './context.ts';
 
 /**
  * A container's root filesystem to look into from outside, read-only: an overlay's upper directory becomes its topmost
@@ -45,4 +48,10 @@ export async function readFilesIn(mounts: readonly Mount[], paths: readonly stri
   } finally {
     close(root);
   }
+}
+
+/** A container's whole root filesystem as a tar, running or not. */
+export async function exportRootfs({ driver }: Pick<Context, 'driver'>, id: string): Promise<Readable> {
+  const root = mountDetached(readOnlyView(await driver.mounts(id)));
+  return packTree(root, {}).once('close', () => close(root));
 }

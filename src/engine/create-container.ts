@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { GantryError } from '#errors/index.ts';
+import { releaseMounts, resolveMounts } from './container-mounts.ts';
+import type { Context } from './context.ts';
+import type { Container, ContainerOptions, Containers } from './engine.ts';
+import { generateName } from './names.ts';
+import { portRequests } from './published-ports.ts';
+import { signalNumber } from './signals.ts';
+import { composeSpec } from './spec/runtime-spec.ts';
+
+/** @throws GantryError invalid, conflict (code `name-in-use`), naming who holds it */
+export function checkName(context: Context, name: string): void {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
+    throw new GantryError('invalid', `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  const holder = context.store.byName(name);
+  if (holder !== undefined)
+    throw new GantryError(
+      'conflict',
+      `Conflict. The container name "/${name}" is already in use by container "${holder.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+      { code: 'name-in-use' },
+    );
+}
+
+/** Makes a container's row, diff and directory; no process, nothing in the kernel. What fails leaves nothing. */
+export async function createContainer(context: Context, request: ContainerOptions): ReturnType<Containers['create']> {
+  const { images, driver, volumes, networks, options, store } = context;
+  const image = await images.get(request.image);
+  const id = randomBytes(32).toString('hex');
+  const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
+  checkName(context, name);
+  context.runtimeOf({ options: request });
+  const mode = request.networkMode ?? 'bridge';
+  if (mode !== 'none' && mode !== 'host') networks.get(mode);
+  const composed = composeSpec({
+    id,
+    options: request,
+    image: image.config,
+    user: undefined,
+    mounts: [],
+    files: undefined,
+    cgroupsPath: `${options.cgroupParent}/${id}`,
+  });
+  signalNumber(composed.resolved.stopSignal);
+  await using undo = new AsyncDisposableStack();
+  const mounts: Container['mounts'][number][] = [];
+  undo.defer(() => releaseMounts(volumes, id, mounts, true));
+  await resolveMounts(volumes, id, request.mounts ?? [], composed.resolved.volumes, mounts);
+  undo.defer(() => driver.removeDiff(id));
+  await driver.createDiff(id, image.chainId, { volatile: request.autoRemove ?? false });
+  const home = context.home(id);
+  undo.defer(() => rm(home, { recursive: true, force: true }));
+  await mkdir(home, { recursive: true, mode: 0o710 });
+  const container: Container = {
+    id,
+    name,
+    created: new Date().toISOString(),
+    imageId: image.id,
+    imageName: request.image,
+    imageConfig: image.config,
+    options: { ...request, name, ports: portRequests(request, composed.resolved.exposedPorts) },
+    state: { status: 'created' },
+    restartCount: 0,
+    resolved: composed.resolved,
+    mounts,
+    ...(request.logDriver === 'none' ? {} : { logPath: `${home}/${id}-json.log` }),
+    provenance: composed.provenance,
+  };
+  checkName(context, name); // again: two creates may have raced to here
+  store.put(container);
+  undo.move();
+  context.tell(container, 'create');
+  return { container, warnings: [] };
+}

@@ -1,0 +1,45 @@
+import { rm } from 'node:fs/promises';
+import { GantryError } from '#errors/index.ts';
+import { releaseMounts } from './container-mounts.ts';
+import type { Context } from './context.ts';
+import { killIfAlive } from './stop-container.ts';
+
+/** Removes a container and all that is its own. @throws GantryError conflict (code `running`) where it runs and not `force` */
+export async function removeContainer(
+  context: Context,
+  nameOrId: string,
+  { force = false, volumes: andVolumes = false }: { force?: boolean; volumes?: boolean } = {},
+): Promise<void> {
+  const { driver, lives, networks, store, volumes } = context;
+  const found = store.find(nameOrId);
+  const { id } = found;
+  const { status } = found.state;
+  if (status === 'running' || status === 'paused') {
+    if (!force)
+      throw new GantryError(
+        'conflict',
+        `cannot remove container "${found.name}": container is ${status}: stop the container before removing or force remove`,
+        { code: 'running' },
+      );
+    store.put({ ...found, stoppedByUser: true });
+    const gone = lives.of(id).exited.promise;
+    await killIfAlive(lives.of(id).task);
+    await gone;
+  }
+  await lives.exclusive(id, async () => {
+    const container = store.get(id);
+    if (container === undefined) return; // auto-removed meanwhile
+    const live = lives.of(id);
+    live.restart?.cancel();
+    for (const pending of live.pending.splice(0)) pending.bind(undefined);
+    await networks.release(id);
+    await driver.removeDiff(id);
+    await releaseMounts(volumes, id, container.mounts, andVolumes);
+    await rm(context.taskDirectory(id), { recursive: true, force: true });
+    await rm(context.home(id), { recursive: true, force: true });
+    store.delete(id);
+    context.tell(container, 'destroy');
+    live.removed.resolve({ exitCode: container.state.status === 'exited' ? container.state.exitCode : 0 });
+    lives.drop(id);
+  });
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import type { Context } from './context.ts';
+import type { Container } from './engine.ts';
+import { scheduleRestart, watchTask } from './exits.ts';
+import { startHealthMonitor } from './health.ts';
+import { removeContainer } from './remove-container.ts';
+import { startsWithDaemon } from './restart-policy.ts';
+
+/**
+ * Finds running containers again after a restart; what ended meanwhile is recorded, what is half made is undone, what
+ * its restart policy wants running is started.
+ */
+export async function reopenContainers(context: Context): Promise<void> {
+  const { driver, lives, networks, store } = context;
+  const alive = new Set<string>();
+  for (const container of store.all()) {
+    const { id, state } = container;
+    const runtime = context.runtimeOf(container);
+    if (state.status === 'running' || state.status === 'paused') {
+      const task = await runtime.load(id, context.taskDirectory(id));
+      if (task !== undefined) {
+        lives.of(id).task = task;
+        alive.add(id);
+        continue;
+      }
+      const exit = await readExit(context.taskDirectory(id));
+      const { endpoint: _gone, health: _over, ...rest } = container;
+      store.put({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
+    }
+    await runtime.cleanup(id, context.taskDirectory(id));
+  }
+  await networks.open(alive);
+  for (const id of alive) {
+    const { task } = lives.of(id);
+    if (task === undefined) continue;
+    watchTask(context, id, task);
+    startHealthMonitor(context, store.find(id), task);
+  }
+  const known = new Set(store.all().map((container) => container.id));
+  for await (const diff of driver.diffs())
+    if (/^[0-9a-f]{64}$/.test(diff) && !known.has(diff)) await driver.removeDiff(diff);
+  for (const container of store.all()) {
+    if (alive.has(container.id)) continue;
+    if (container.options.autoRemove && container.state.status === 'exited')
+      await removeContainer(context, container.id, { volumes: true });
+    else if (startsWithDaemon(container)) restartNow(context, container);
+  }
+}
+
+function restartNow(context: Context, container: Container): void {
+  const { state } = container;
+  if (state.status !== 'exited' && state.status !== 'restarting') return;
+  context.store.put({ ...container, state: { ...state, status: 'restarting' } });
+  scheduleRestart(context, container.id, 0);
+}
+
+/** The exit a shim recorded; 137 where it was killed before it could. */
+async function readExit(directory: string) {
+  const text = await readFile(`${directory}/exit.json`, 'utf8').catch(() => undefined);
+  if (text === undefined)
+    return {
+      exitCode: 137,
+      oomKilled: false,
+      finishedAt: new Date().toISOString(),
+      error: 'the shim is gone and left no exit status',
+    };
+  const { code, oom, at } = JSON.parse(text) as { code: number; oom: boolean; at: string };
+  return { exitCode: code, oomKilled: oom, finishedAt: at };
+}
