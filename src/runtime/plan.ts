@@ -1,0 +1,185 @@
+/**
+ * A plan: what lies between `clone` and `exec` of a process, as a flat list of operations. TypeScript decides, the
+ * launcher (native/launcher/) only carries out, in order, and stops at the first that fails.
+ *
+ * Encoding, little-endian: `u32 magic "GPL1"`, `u32 operations`, then each operation as `u16 code`, `u16 0`,
+ * `u32 bytes of arguments`, and its arguments back to back. The signature says what they are:
+ *   n  a number: u64
+ *   s  a string: u32 length, bytes, NUL. The length counts the NUL; there is no other.
+ *   b  bytes: u32 length, bytes
+ *   l  a list of strings: u32 length, every string with its NUL
+ * native/plan.h has the same table and plan.test.ts compares the two.
+ *
+ * Operations before `clone` are the parent's (the shim, or `gantry-launcher`), those after it the child's. A plan without
+ * a `clone` is refused, except the shim's `command` mode (see shim-protocol.ts).
+ *
+ * The protocol between parent and child is a SOCK_SEQPACKET pair. Child → parent, one packet each:
+ *   `console` with the pty's master attached (SCM_RIGHTS); `ready` when everything up to that operation is done;
+ *   `error` (see launch-error.ts) before the child ends. The end of file after `start` says that exec succeeded.
+ * Parent → child: one byte, `start`. With `start-fifo` the child reports `ready`, leaves the socket, and opens the fifo for
+ * writing instead, which blocks until somebody opens it for reading: that is the start. It then reads an `error`
+ * packet's bytes, or the end of file when exec succeeded.
+ */
+export const operations = {
+  // What the shim does with the process (shim-protocol.ts#create). First in the plan.
+  /** The task's own directory: shim.sock, pid, exit.json. */
+  directory: [1, 's'],
+  /** terminal 0|1, stdin 0 = /dev/null 1 = open 2 = closes when an attached client closes it. */
+  stdio: [2, 'nn'],
+  /** path, bytes of a file before it is rotated (0 = never), files kept. */
+  log: [3, 'snn'],
+  /** Milliseconds without output after which an exited process counts as drained although its pipes are held open; milliseconds a stalled client may hold output up before it is dropped. */
+  patience: [4, 'nn'],
+  /** A file with a line `oom_kill N` (memory.events, memory.oom_control), read at exit. */
+  'oom-events': [5, 's'],
+  /** An OCI runtime's command line at create, the one at start (either may be empty), pid file, console socket or ''. */
+  command: [6, 'llss'],
+
+  // What gantry-launcher does with the process. First in the plan.
+  /** Path of a fifo; see above. */
+  'start-fifo': [20, 's'],
+  /** A unix socket that gets the pty's master (runtime-spec: runtime-linux.md, runc's --console-socket). */
+  'console-socket': [21, 's'],
+  /** Stay the parent, forward signals, exit as the process does. */
+  foreground: [22, ''],
+
+  // Anywhere. Slots 0–31 keep fds from one operation to a later one, across the clone.
+  /** slot, path on the host, open(2) flags */
+  open: [30, 'nsn'],
+  /** slot, pid, its start time in clock ticks (/proc/pid/stat field 22) so that a reused pid is refused */
+  pidfd: [31, 'nnn'],
+  /** slot, CLONE_NEW* */
+  setns: [32, 'nn'],
+  /** CLONE_NEW*, 1 + slot of a v2 cgroup directory or 0 */
+  clone: [33, 'nn'],
+  /** path on the host (before pivot), bytes: cgroup.procs, oom_score_adj, sysctls through the host's /proc/sys */
+  write: [34, 'sb'],
+  unshare: [35, 'n'],
+  /** MS_* of the whole mount namespace, at / */
+  propagation: [36, 'n'],
+
+  // Mounts. fsopen … fsmount, or open-tree, make the current mount; root or attach place it.
+  fsopen: [40, 's'],
+  /** FSCONFIG_* command, key, value */
+  fsconfig: [41, 'nss'],
+  /** MOUNT_ATTR_* */
+  fsmount: [42, 'n'],
+  /** path on the host, recursive 0|1 */
+  'open-tree': [43, 'sn'],
+  /** recursive 0|1, MOUNT_ATTR_* to set, to clear, MS_* propagation or 0 */
+  setattr: [44, 'nnnn'],
+  /** The current mount becomes the root in which every later path is resolved. */
+  root: [45, ''],
+  /** destination in the root, made if missing. 0 a directory, 1 as the source is, 2 a directory reached without links */
+  attach: [46, 'sn'],
+  /** target, path */
+  symlink: [47, 'ss'],
+  /** path, mode with type, major << 32 | minor, uid, gid */
+  node: [48, 'snnnn'],
+  /** path, mode, uid, gid; missing parents too */
+  mkdir: [49, 'snnn'],
+  /** A file is covered by /dev/null, a directory by an empty read-only tmpfs, a missing path is left alone. */
+  mask: [50, 's'],
+  /** Recursively read-only; a missing path is left alone. */
+  readonly: [51, 's'],
+  /** MOUNT_ATTR_* to set on the root, MS_* propagation or 0 */
+  'root-attr': [52, 'nn'],
+  hostname: [54, 's'],
+  domainname: [55, 's'],
+  /** The root becomes /, the host's is gone. */
+  pivot: [56, ''],
+
+  // The process.
+  session: [60, ''],
+  /** A pty of the container's own devpts becomes stdio: rows, columns (0 = unset), owner, bind it at /dev/console 0|1 */
+  console: [61, 'nnnn'],
+  /** uid that owns stdio's pipes */
+  'stdio-owner': [62, 'n'],
+  /** resource, soft, hard */
+  rlimit: [63, 'nnn'],
+  /** path, uid and gid of directories made for it */
+  cwd: [64, 'snn'],
+  /** Reports ready and waits for the start. */
+  ready: [65, ''],
+  umask: [66, 'n'],
+  /** The capabilities to keep in the bounding set, as bits. */
+  bounding: [67, 'n'],
+  'keep-caps': [68, ''],
+  /** u32 each */
+  groups: [69, 'b'],
+  /** uid, gid */
+  ids: [70, 'nn'],
+  /** effective, permitted, inheritable, as bits */
+  capset: [71, 'nnn'],
+  ambient: [72, 'n'],
+  'no-new-privileges': [73, ''],
+  /** SECCOMP_FILTER_FLAG_*, array of struct sock_filter */
+  seccomp: [74, 'nb'],
+  /** Every fd from this one on is closed at exec. */
+  'close-fds': [75, 'n'],
+  /**
+   * candidate paths tried in order, argv, env, and 1 where the program itself goes on to report on fd 3 as the child does
+   * (our init)
+   */
+  exec: [76, 'llln'],
+} as const satisfies Readonly<Record<string, readonly [code: number, signature: string]>>;
+
+export type OperationName = keyof typeof operations;
+export type PlanArgument = number | bigint | string | Uint8Array | readonly string[];
+
+/** One operation, and in an error's words what it is for. */
+export interface PlanStep {
+  readonly name: OperationName;
+  readonly args: readonly PlanArgument[];
+  /** e.g. `mounting tmpfs at /dev`; absent: the name says it */
+  readonly about?: string;
+}
+
+const magic = 0x314c5047;
+
+/**
+ * Encodes a plan as above.
+ * @throws TypeError for an argument that does not fit its signature, or a string that holds a NUL: callers validate
+ */
+export function encodePlan(steps: readonly PlanStep[]): Buffer {
+  const parts: Buffer[] = [Buffer.alloc(8)];
+  parts[0]?.writeUInt32LE(magic, 0);
+  parts[0]?.writeUInt32LE(steps.length, 4);
+  for (const { name, args } of steps) {
+    const [code, signature] = operations[name];
+    if (args.length !== signature.length) throw new TypeError(`${name} takes ${signature.length} arguments`);
+    const encoded = args.map((argument, at) => encodeArgument(name, signature[at], argument));
+    const head = Buffer.alloc(8);
+    head.writeUInt16LE(code, 0);
+    head.writeUInt32LE(
+      encoded.reduce((sum, part) => sum + part.length, 0),
+      4,
+    );
+    parts.push(head, ...encoded);
+  }
+  return Buffer.concat(parts);
+}
+
+function encodeArgument(name: string, kind: string | undefined, argument: PlanArgument): Buffer {
+  if (kind === 'n' && (typeof argument === 'number' || typeof argument === 'bigint')) {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(argument)), 0);
+    return bytes;
+  }
+  if (kind === 's' && typeof argument === 'string') return sized(terminated(name, argument));
+  if (kind === 'b' && argument instanceof Uint8Array) return sized(Buffer.from(argument));
+  if (kind === 'l' && Array.isArray(argument))
+    return sized(Buffer.concat(argument.map((text: string) => terminated(name, text))));
+  throw new TypeError(`${name}: an argument is no ${kind}`);
+}
+
+function terminated(name: string, text: string): Buffer {
+  if (text.includes('\0')) throw new TypeError(`${name}: "${text}" holds a NUL byte`);
+  return Buffer.from(`${text}\0`);
+}
+
+function sized(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes.length, 0);
+  return Buffer.concat([length, bytes]);
+}
