@@ -20,9 +20,13 @@ const packages = {
   test: {
     mmdebstrap: ['/usr/bin/mmdebstrap', 'makes the Debian base image the tests run'],
     'busybox-static': ['/usr/bin/busybox', 'the 1 MB image most tests run'],
+    curl: ['/usr/bin/curl', 'asks the running container, in the lab'],
     runc: ['/usr/sbin/runc', 'the engine runs containers through it in one test'],
+    crun: ['/usr/bin/crun', 'the same with a second runtime'],
     nftables: ['/usr/sbin/nft', 'reads back the rules that the engine wrote'],
+    iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],
     tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
+    chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
   },
 };
 
