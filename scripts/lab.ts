@@ -1,10 +1,11 @@
 // `npm run lab`: the whole story on real parts. A hub, two engines with their own data roots, two accounts; one builds,
 // runs and pushes, the other pulls and runs it. Prints each command as a user types it, its real output and its time.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { leftovers } from '../e2e/harness/leftovers.ts';
 import { debianBase } from './debian-base.ts';
 
 const keep = process.argv.includes('--keep');
@@ -13,6 +14,7 @@ const gantry = join(project, 'bin/gantry');
 const root = mkdtempSync(join(tmpdir(), 'gantry-lab-'));
 const services: { name: string; child: ChildProcess }[] = [];
 const timings: [string, number][] = [];
+const bridges: string[] = [];
 let failures = 0;
 
 const freePort = () =>
@@ -127,20 +129,13 @@ async function withRunning(person: Person, command: string, port: number, body: 
 async function main(): Promise<void> {
   const [hubPort, webPort] = [await freePort(), await freePort()];
   const hub = `127.0.0.1:${hubPort}`;
-  const engine = (name: string) => ({
-    socket: `unix://${root}/${name}/gantry.sock`,
-    args: [
-      'daemon',
-      '--host',
-      `unix://${root}/${name}/gantry.sock`,
-      '--data-root',
-      `${root}/${name}/data`,
-      '--exec-root',
-      `${root}/${name}/run`,
-      '--bridge',
-      `gtlab${name[0]}${process.pid % 1000}`,
-    ],
-  });
+  const engine = (name: string) => {
+    const socket = `unix://${root}/${name}/gantry.sock`;
+    const bridge = `gtlab${name[0]}${process.pid.toString(36)}`;
+    bridges.push(bridge);
+    const roots = ['--data-root', `${root}/${name}/data`, '--exec-root', `${root}/${name}/run`];
+    return { socket, args: ['daemon', '--host', socket, ...roots, '--bridge', bridge] };
+  };
   const engines = { ana: engine('ana'), ben: engine('ben') };
   const person = (name: 'ana' | 'ben' | 'root', password: string): Person => {
     mkdirSync(`${root}/${name}`, { recursive: true });
@@ -209,14 +204,6 @@ async function main(): Promise<void> {
   }
 }
 
-/** What of this lab is still in the kernel: nothing may be. */
-function leftovers(): readonly string[] {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(root));
-  return mounts;
-}
-
 try {
   await main();
 } catch (error) {
@@ -224,8 +211,8 @@ try {
   process.stderr.write(`lab: ${error instanceof Error ? error.message : String(error)}\n`);
 } finally {
   await stopServices();
-  const left = leftovers();
-  for (const line of left) process.stderr.write(`left mounted: ${line}\n`);
+  const left = bridges.flatMap((bridge) => leftovers(root, bridge));
+  for (const line of left) process.stderr.write(`left behind: ${line}\n`);
   failures += left.length;
   rmSync(root, { recursive: true, force: true });
 }

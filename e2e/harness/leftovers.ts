@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** What of a daemon with these roots and this bridge is still in the kernel: each line names one thing. */
 export function leftovers(root: string, bridge: string): readonly string[] {
@@ -10,9 +10,8 @@ export function leftovers(root: string, bridge: string): readonly string[] {
   const links = readdirSync('/sys/class/net')
     .filter((name) => name === bridge)
     .map((name) => `link ${name}`);
-  const tables = execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
-    .split('\n')
-    .filter((line) => line.endsWith(`gantry-${bridge}`));
+  const listed = existsSync('/usr/sbin/nft') ? execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }) : '';
+  const tables = listed.split('\n').filter((line) => line.endsWith(`gantry-${bridge}`));
   const cgroups = cgroupsNamed(`gantry-${bridge}`).map((path) => `cgroup ${path}`);
   const processes = readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
