@@ -1,0 +1,7 @@
+export { expandText, expandWord, expandWords, type Lookup } from './expand.ts';
+export { compileGlob, type Glob, globMatches, hasWildcard } from './glob.ts';
+export * from './instructions.ts';
+export type { Comment, Directive, Heredoc } from './logical-lines.ts';
+export { nearest } from './nearest.ts';
+export { type Dockerfile, parseDockerfile, parseTrigger, type Stage } from './parse.ts';
+export { frameError, type Position, type Source, type Span } from './source.ts';
