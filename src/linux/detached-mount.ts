@@ -63,16 +63,3 @@ export function mountDetached(mounts: readonly RootMount[]): number {
     kernel.call('close', fs);
   }
 }
-
-const O_DIRECTORY = 0o200000n;
-const O_CLOEXEC = 0o2000000n;
-const RESOLVE_IN_ROOT = 0x10n;
-const RESOLVE_NO_MAGICLINKS = 0x02n;
-
-/** Opens a path of a tree for reading; every link in it is resolved inside the tree (openat2(2)). @throws SyscallError */
-export function openInRoot(root: number, path: string, kind: 'file' | 'directory'): number {
-  const how = Buffer.alloc(24);
-  how.writeBigUInt64LE(O_CLOEXEC | (kind === 'directory' ? O_DIRECTORY : 0n), 0);
-  how.writeBigUInt64LE(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, 16);
-  return check(kernel.call('openat2', root, path, how, how.length), 'openat2', path);
-}

@@ -1,3 +1,29 @@
+export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
-export { mountDetached, openInRoot } from './detached-mount.ts';
-export { check, type Kernel, kernel, type SyscallArgument, SyscallError, type SyscallName } from './kernel.ts';
+export { mountDetached } from './detached-mount.ts';
+export * from './files.ts';
+export {
+  check,
+  type Kernel,
+  kernel,
+  kindOfErrno,
+  type SyscallArgument,
+  SyscallError,
+  type SyscallName,
+} from './kernel.ts';
+export { type NetlinkMessage, type NetlinkSocket, openNetlink } from './netlink.ts';
+export { commit, type NftSet, nft, type Table } from './nftables.ts';
+export { match, statement } from './nftables-expressions.ts';
+export { fieldBytes, keyBytes } from './nftables-keys.ts';
+export {
+  type Link,
+  linkNamed,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  MAIN_TABLE,
+  type Route,
+  rtnetlink,
+} from './rtnetlink.ts';
+export * from './walk-tree.ts';
+export * from './xattr.ts';

@@ -59,7 +59,8 @@ export class SyscallError extends GantryError {
   }
 }
 
-function kindOfErrno(name: string): ErrorKind {
+/** The kind of an error that the kernel names so; also for `code` of Node's own errors. */
+export function kindOfErrno(name: string): ErrorKind {
   switch (name) {
     case 'ENOENT':
     case 'ENODEV':
@@ -84,6 +85,8 @@ function kindOfErrno(name: string): ErrorKind {
     case 'EOPNOTSUPP':
       return 'unsupported';
     case 'EINVAL':
+    case 'E2BIG':
+    case 'ERANGE':
     case 'ENAMETOOLONG':
     case 'ELOOP':
     case 'ENOTDIR':
