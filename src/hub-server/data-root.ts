@@ -1,0 +1,35 @@
+import { mkdirSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { GantryError, messageOf } from '#errors/index.ts';
+import { openRegistryDatabase } from '#registry/index.ts';
+
+/** Opens the database of a hub's data root, making both where they are missing. @throws GantryError unavailable */
+export function openDataRoot(dataRoot: string): DatabaseSync {
+  try {
+    mkdirSync(dataRoot, { recursive: true, mode: 0o700 });
+    return openRegistryDatabase(`${dataRoot}/hub.db`);
+  } catch (error) {
+    if (error instanceof GantryError) throw error;
+    throw new GantryError('unavailable', `the data root ${dataRoot} cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Holds a data root for one serving hub; the kernel lets go of it when the process ends, however that is. */
+export function holdDataRoot(dataRoot: string): Disposable {
+  const db = new DatabaseSync(`${dataRoot}/serving.lock`);
+  try {
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+  } catch (error) {
+    db.close();
+    throw new GantryError(
+      'conflict',
+      `another hub serves ${dataRoot}; stop it, or give --data-root another directory`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return { [Symbol.dispose]: () => db.close() };
+}

@@ -1,0 +1,80 @@
+import { isIPv6 } from 'node:net';
+import { parseArgs } from 'node:util';
+import { GantryError, messageOf } from '#errors/index.ts';
+
+export interface HubOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly dataRoot: string;
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly signUp: 'open' | 'closed';
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
+
+export const defaultDataRoot = '/var/lib/gantry-hub';
+
+const help = `Usage:  gantry hub serve [OPTIONS]
+
+Serve a registry with accounts and web pages
+
+Options:
+      --listen host:port    Where to listen (default "127.0.0.1:5000"); port 0 takes a free one
+      --data-root string    Images and accounts (default "${defaultDataRoot}")
+      --tls-cert file       Certificate chain, PEM; serves HTTPS, together with --tls-key
+      --tls-key file        Its private key, PEM
+      --sign-up string      open: anyone makes an account on the page; closed: only 'gantry hub user add' does (default "open")
+      --log-level string    error, warn, info or debug (default "info")
+`;
+
+/** Parses the flags of `gantry hub serve`. @throws GantryError invalid; returns the help text for --help */
+export function parseHubOptions(argv: readonly string[]): HubOptions | { help: string } {
+  const values = parseFlags(argv, 'gantry hub serve');
+  if (values.help) return { help };
+  const cert = values['tls-cert'];
+  const key = values['tls-key'];
+  if ((cert === undefined) !== (key === undefined))
+    throw new GantryError('invalid', '--tls-cert and --tls-key go together; give both');
+  return {
+    ...parseListen(values.listen),
+    dataRoot: values['data-root'],
+    tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    signUp: oneOf('--sign-up', values['sign-up'], ['open', 'closed']),
+    logLevel: oneOf('--log-level', values['log-level'], ['error', 'warn', 'info', 'debug']),
+  };
+}
+
+function parseFlags(argv: readonly string[], command: string) {
+  const string = { type: 'string' } as const;
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: false,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        listen: { ...string, default: '127.0.0.1:5000' },
+        'data-root': { ...string, default: defaultDataRoot },
+        'tls-cert': string,
+        'tls-key': string,
+        'sign-up': { ...string, default: 'open' },
+        'log-level': { ...string, default: 'info' },
+      },
+    }).values;
+  } catch (error) {
+    throw new GantryError('invalid', `${messageOf(error)}; see '${command} --help'`);
+  }
+}
+
+/** `127.0.0.1:5000`, `[::1]:5000`, `:5000` (every address). @throws GantryError invalid */
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535 || (match[1] !== undefined && !isIPv6(match[1])))
+    throw new GantryError('invalid', `--listen "${text}" is not host:port, such as 127.0.0.1:5000 or [::1]:5000`);
+  return { host: match[1] ?? (match[2] === '' ? '::' : (match[2] ?? '')), port };
+}
+
+function oneOf<Value extends string>(flag: string, value: string, allowed: readonly Value[]): Value {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw new GantryError('invalid', `${flag} "${value}": expected ${allowed.join(' or ')}`);
+  return found;
+}

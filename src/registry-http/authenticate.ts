@@ -1,0 +1,50 @@
+import type { FastifyRequest } from 'fastify';
+import { GantryError } from '#errors/index.ts';
+import { type Account, anonymous, type Caller } from '#registry/index.ts';
+import type { HubDeps } from './deps.ts';
+import { ownUrl } from './own-url.ts';
+
+/** Names the hub in challenges and token requests. */
+export const service = 'gantry-hub';
+
+/**
+ * Who sends a request, by its Authorization header: a token of ours, a name and password, or nobody.
+ * @throws GantryError unauthorized (`token-invalid`, `login-wrong`), LoginThrottled
+ */
+export async function authenticate(
+  deps: Pick<HubDeps, 'accounts' | 'tokens'>,
+  request: FastifyRequest,
+): Promise<Caller> {
+  const token = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (token !== undefined) return deps.tokens.read(token);
+  const account = await basicLogin(deps, request);
+  return account === undefined ? anonymous : { account, scopes: undefined };
+}
+
+/** The account of a Basic header, or undefined where there is no header. @throws as `authenticate` */
+export async function basicLogin(
+  { accounts }: Pick<HubDeps, 'accounts'>,
+  request: FastifyRequest,
+): Promise<Account | undefined> {
+  const header = request.headers.authorization;
+  if (header === undefined || header === '') return undefined;
+  const pair = Buffer.from(/^basic +(\S+)$/i.exec(header)?.[1] ?? '', 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  if (colon < 0)
+    throw new GantryError('unauthorized', 'the Authorization header is not one that is taken here', {
+      code: 'token-invalid',
+    });
+  return await accounts.login(pair.slice(0, colon), pair.slice(colon + 1), request.ip);
+}
+
+/** The `WWW-Authenticate` header that sends a client to our token endpoint (Docker's token authentication). */
+export function challenge(request: FastifyRequest, scope: string, error: GantryError): string {
+  const why =
+    error.code === 'scope-missing'
+      ? ',error="insufficient_scope"'
+      : error.code === 'token-invalid'
+        ? ',error="invalid_token"'
+        : '';
+  const wanted = scope === '' ? '' : `,scope="${scope}"`;
+  return `Bearer realm="${ownUrl(request)}/token",service="${service}"${wanted}${why}`;
+}

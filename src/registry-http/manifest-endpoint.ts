@@ -1,0 +1,34 @@
+import { manifestLimit } from '#registry/index.ts';
+import type { HubDeps } from './deps.ts';
+import { readBody } from './read-body.ts';
+import { isFresh, type V2Endpoint, type V2Handler } from './v2-call.ts';
+
+/** Manifests and tags (distribution-spec: pulling manifests, pushing manifests, deleting tags and manifests). */
+export function manifestEndpoint({ access, manifests }: Pick<HubDeps, 'access' | 'manifests'>): V2Endpoint<'manifest'> {
+  const read: V2Handler<'manifest'> = async ({ path: { name, reference }, caller, request, reply }) => {
+    const manifest = manifests.find(access.toPull(caller, name), reference);
+    reply.header('docker-content-digest', manifest.digest).header('etag', `"${manifest.digest}"`);
+    if (isFresh(request, manifest.digest)) return reply.code(304).send();
+    reply.header('content-type', manifest.mediaType).header('content-length', manifest.size);
+    return request.method === 'HEAD' ? reply.send() : reply.send(await manifests.read(manifest));
+  };
+  return {
+    GET: read,
+    HEAD: read,
+    async PUT({ path: { name, reference }, caller, request, reply }) {
+      const target = access.toPush(caller, name);
+      const bytes = await readBody(request.raw, manifestLimit);
+      const { digest, subject } = await manifests.put(target, reference, request.headers['content-type'], bytes);
+      if (subject !== undefined) reply.header('oci-subject', subject);
+      return reply
+        .code(201)
+        .header('location', `/v2/${name}/manifests/${digest}`)
+        .header('docker-content-digest', digest)
+        .send();
+    },
+    DELETE({ path: { name, reference }, caller, reply }) {
+      manifests.delete(access.toDelete(caller, name), reference);
+      return reply.code(202).send();
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import { type Account, LoginThrottled, type Scope } from '#registry/index.ts';
+import { basicLogin, service } from './authenticate.ts';
+import type { HubDeps } from './deps.ts';
+import { statusOf, wireErrorOf } from './error-table.ts';
+import { readBody } from './read-body.ts';
+import { formatScope, parseScope } from './scope.ts';
+
+/** The token endpoint: GET with Basic, and POST with OAuth2's password and refresh_token grants (Docker's token spec). */
+export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<void> {
+  const { accounts, credentials, tokens, access } = deps;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  app.setErrorHandler((error, request, reply) => {
+    const status = statusOf(error);
+    if (status >= 500) deps.onError(error, `${request.method} /token`);
+    if (status === 401) reply.header('www-authenticate', `Basic realm="${service}"`);
+    if (error instanceof LoginThrottled) reply.header('retry-after', error.retryAfter);
+    const message = status === 500 ? 'the hub failed at this; whoever runs it finds why in its log' : messageOf(error);
+    const code = isGantryError(error) ? wireErrorOf(error).code : 'UNKNOWN';
+    // OAuth2 clients read `error`, registry clients `errors`.
+    return reply.code(status).send({
+      error: status === 401 ? 'invalid_grant' : 'invalid_request',
+      error_description: message,
+      errors: [{ code, message }],
+    });
+  });
+
+  const granted = (account: Account | undefined, texts: readonly string[]): readonly Scope[] =>
+    texts
+      .flatMap((text) => text.split(' '))
+      .filter((text) => text !== '')
+      .slice(0, 50)
+      .flatMap((text) => {
+        const scope = parseScope(text);
+        if (scope === undefined) throw new GantryError('invalid', `"${text.slice(0, 200)}" is not a scope`);
+        if (scope.type !== 'repository') return [];
+        return [{ ...scope, actions: access.grantable(account, scope.name, scope.actions) }];
+      })
+      .filter(({ actions }) => actions.length > 0);
+
+  const answer = (
+    reply: FastifyReply,
+    account: Account | undefined,
+    scopes: readonly Scope[],
+    refresh: string | undefined,
+  ) => {
+    const { token, issued, expiresIn } = tokens.issue(account, scopes);
+    return reply.header('cache-control', 'no-store').send({
+      token,
+      access_token: token,
+      expires_in: expiresIn,
+      issued_at: issued.toISOString(),
+      scope: scopes.map(formatScope).join(' '),
+      ...(refresh === undefined ? {} : { refresh_token: refresh }),
+    });
+  };
+
+  app.get('/token', { exposeHeadRoute: false }, async (request, reply) => {
+    const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
+    // Basic only: a token may not beget tokens that cover more.
+    const account = await basicLogin(deps, request);
+    const wantsRefresh = account !== undefined && query.get('offline_token') === 'true';
+    const refresh = wantsRefresh ? credentials.issue(account, 'refresh') : undefined;
+    return answer(reply, account, granted(account, query.getAll('scope')), refresh);
+  });
+
+  const grant = async (form: URLSearchParams, request: FastifyRequest): Promise<[Account, string | undefined]> => {
+    const kind = form.get('grant_type') ?? '';
+    if (kind === 'password') {
+      const account = await accounts.login(form.get('username') ?? '', form.get('password') ?? '', request.ip);
+      const offline = form.get('access_type') === 'offline';
+      return [account, offline ? credentials.issue(account, 'refresh') : undefined];
+    }
+    if (kind === 'refresh_token') {
+      const secret = form.get('refresh_token') ?? '';
+      const account = credentials.read(secret, 'refresh');
+      if (account === undefined)
+        throw new GantryError('unauthorized', 'the identity token is not valid any more; log in again', {
+          code: 'token-invalid',
+        });
+      return [account, secret];
+    }
+    throw new GantryError('invalid', `grant_type "${kind.slice(0, 40)}" is neither password nor refresh_token`);
+  };
+
+  app.post('/token', async (request, reply) => {
+    const form = new URLSearchParams((await readBody(request.raw, 16 << 10)).toString('utf8'));
+    const [account, refresh] = await grant(form, request);
+    return answer(reply, account, granted(account, form.getAll('scope')), refresh);
+  });
+}

@@ -1,0 +1,14 @@
+export * from './access.ts';
+export * from './access-tokens.ts';
+export * from './accounts.ts';
+export * from './blobs.ts';
+export * from './credentials.ts';
+export { openRegistryDatabase } from './database.ts';
+export * from './garbage.ts';
+export { createKeyedLock, type KeyedLock } from './keyed-lock.ts';
+export { createLoginThrottle, type LoginThrottle, LoginThrottled } from './login-throttle.ts';
+export { manifestLimit } from './manifest-document.ts';
+export * from './manifests.ts';
+export * from './repositories.ts';
+export * from './tags.ts';
+export * from './uploads.ts';

@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import type { ContentStore } from '#content/index.ts';
+import { GantryError } from '#errors/index.ts';
+import { type Descriptor, digestOf, isDigest, parseDigest } from '#oci/index.ts';
+import type { PushTarget } from './access.ts';
+import { transact } from './database.ts';
+import type { KeyedLock } from './keyed-lock.ts';
+import { type ManifestPart, manifestLimit, readManifest } from './manifest-document.ts';
+import type { Repositories, Repository } from './repositories.ts';
+
+export interface StoredManifest {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+/** Manifests and their tags. The bytes are kept and given back exactly as they came. */
+export interface Manifests {
+  /**
+   * Stores under a tag or under the digest of the bytes; all it names must be in the repository already.
+   * @throws GantryError invalid (codes `manifest-invalid`, `tag-invalid`, `digest-invalid`), not-found
+   * (`manifest-blob-unknown`), exhausted (`manifest-too-large`)
+   */
+  put(
+    target: PushTarget,
+    reference: string,
+    contentType: string | undefined,
+    bytes: Buffer,
+  ): Promise<{ digest: string; subject: string | undefined }>;
+  /** By tag or digest. @throws GantryError not-found (code `manifest-unknown`), invalid (`tag-invalid`) */
+  find(repository: Repository, reference: string): StoredManifest;
+  read(manifest: StoredManifest): Promise<Buffer>;
+  /** A digest goes with all its tags; a tag goes alone. @throws as `find` */
+  delete(repository: Repository, reference: string): void;
+  /** Manifests whose subject is `digest` (distribution-spec: listing referrers). */
+  referrers(repository: Repository, digest: string): readonly (Descriptor & { readonly artifactType?: string })[];
+}
+
+const cacheLimit = 32 << 20;
+
+export function createManifests({
+  db,
+  content,
+  repositories,
+  lock,
+}: {
+  readonly db: DatabaseSync;
+  readonly content: Pick<ContentStore, 'ingest' | 'read'>;
+  readonly repositories: Repositories;
+  readonly lock: KeyedLock;
+}): Manifests {
+  const byDigest = db.prepare('SELECT digest, media_type, size FROM manifests WHERE repository = ? AND digest = ?');
+  const byTag = db.prepare(
+    `SELECT m.digest, media_type, size FROM tags t JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
+       WHERE t.repository = ? AND t.name = ?`,
+  );
+  const blobPart = db.prepare('SELECT size, size AS image_size FROM blobs WHERE repository = ? AND digest = ?');
+  const manifestPart = db.prepare('SELECT size, image_size FROM manifests WHERE repository = ? AND digest = ?');
+  const insert = db.prepare(
+    `INSERT INTO manifests (repository, digest, media_type, size, image_size, subject, artifact_type, annotations, pushed)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET pushed = excluded.pushed`,
+  );
+  const insertPart = db.prepare('INSERT OR IGNORE INTO manifest_parts (repository, manifest, digest) VALUES (?, ?, ?)');
+  const setTag = db.prepare(
+    `INSERT INTO tags (repository, name, digest, updated) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET digest = excluded.digest, updated = excluded.updated`,
+  );
+  const drop = db.prepare('DELETE FROM manifests WHERE repository = ? AND digest = ?');
+  const dropTag = db.prepare('DELETE FROM tags WHERE repository = ? AND name = ?');
+  const bySubject = db.prepare('SELECT * FROM manifests WHERE repository = ? AND subject = ? ORDER BY digest');
+  const cache = createCache();
+
+  /** Checks that all parts are there in the size named; the size of the whole image in bytes. */
+  const sizeOfParts = (target: PushTarget, parts: readonly ManifestPart[]): number => {
+    const repository = repositories.find(target.name);
+    const seen = new Set<string>();
+    let total = 0;
+    for (const { kind, digest, size } of parts) {
+      const one = kind === 'blob' ? blobPart : manifestPart;
+      const row = repository === undefined ? undefined : one.get(repository.id, digest);
+      if (row === undefined)
+        throw new GantryError('not-found', `${target.name} has no ${kind} ${digest}; push it first`, {
+          code: 'manifest-blob-unknown',
+        });
+      if (Number(row.size) !== size)
+        throw new GantryError('invalid', `${digest} has ${String(row.size)} bytes, the manifest says ${size}`, {
+          code: 'manifest-invalid',
+        });
+      if (!seen.has(digest)) total += Number(row.image_size);
+      seen.add(digest);
+    }
+    return total;
+  };
+
+  const find = (repository: Repository, reference: string): StoredManifest => {
+    checkReference(reference);
+    const row = (isDigest(reference) ? byDigest : byTag).get(repository.id, reference);
+    if (row === undefined)
+      throw new GantryError('not-found', `${repository.name} has no manifest ${reference}`, {
+        code: 'manifest-unknown',
+      });
+    return { digest: String(row.digest), mediaType: String(row.media_type), size: Number(row.size) };
+  };
+
+  return {
+    find,
+    async put(target, reference, contentType, bytes) {
+      checkReference(reference);
+      if (bytes.length > manifestLimit)
+        throw new GantryError(
+          'exhausted',
+          `the manifest has ${bytes.length} bytes; at most ${manifestLimit} are taken`,
+          {
+            code: 'manifest-too-large',
+          },
+        );
+      const document = readManifest(contentType, bytes);
+      const digest = isDigest(reference) ? sameAlgorithm(reference, bytes) : digestOf(bytes);
+      if (isDigest(reference) && reference !== digest)
+        throw new GantryError('invalid', `the manifest's bytes are ${digest}, not ${reference}`, {
+          code: 'digest-invalid',
+        });
+      sizeOfParts(target, document.parts);
+      await lock.run(digest, async () => {
+        await content.ingest(one(bytes), { digest, size: bytes.length });
+        transact(db, () => {
+          const imageSize = bytes.length + sizeOfParts(target, document.parts);
+          const repository = repositories.ensure(target.account, target.name);
+          const { mediaType, subject = null, artifactType = null, annotations } = document;
+          insert.run(
+            repository.id,
+            digest,
+            mediaType,
+            bytes.length,
+            imageSize,
+            subject,
+            artifactType,
+            annotations === undefined ? null : JSON.stringify(annotations),
+            Date.now(),
+          );
+          for (const part of document.parts) insertPart.run(repository.id, digest, part.digest);
+          if (!isDigest(reference)) setTag.run(repository.id, reference, digest, Date.now());
+          repositories.touch(repository);
+        });
+      });
+      cache.put(digest, bytes);
+      return { digest, subject: document.subject };
+    },
+    async read({ digest }) {
+      const known = cache.get(digest);
+      if (known !== undefined) return known;
+      const bytes = await content.read(digest);
+      cache.put(digest, bytes);
+      return bytes;
+    },
+    delete(repository, reference) {
+      const { digest } = find(repository, reference);
+      transact(db, () => {
+        if (isDigest(reference)) drop.run(repository.id, digest);
+        else dropTag.run(repository.id, reference);
+        repositories.touch(repository);
+      });
+    },
+    referrers(repository, digest) {
+      parseDigest(digest);
+      return bySubject.all(repository.id, digest).map((row) => ({
+        mediaType: String(row.media_type),
+        digest: String(row.digest),
+        size: Number(row.size),
+        ...(row.artifact_type === null ? {} : { artifactType: String(row.artifact_type) }),
+        ...(row.annotations === null
+          ? {}
+          : { annotations: JSON.parse(String(row.annotations)) as Record<string, string> }),
+      }));
+    },
+  };
+}
+
+/** A tag (distribution-spec: pulling manifests), or a digest. */
+function checkReference(reference: string): void {
+  if (!reference.includes(':') && /^\w[\w.-]{0,127}$/.test(reference)) return;
+  if (reference.includes(':')) parseDigest(reference);
+  else
+    throw new GantryError('invalid', `"${reference.slice(0, 130)}" is not a tag: letters, digits, "_", "." and "-"`, {
+      code: 'tag-invalid',
+    });
+}
+
+const sameAlgorithm = (digest: string, bytes: Buffer): string => {
+  const { algorithm } = parseDigest(digest);
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+};
+
+async function* one(bytes: Buffer): AsyncIterable<Uint8Array> {
+  yield bytes;
+}
+
+/** Bytes by digest never change, so they may be kept; the longest unused go first. */
+function createCache() {
+  const entries = new Map<string, Buffer>();
+  let total = 0;
+  return {
+    get(digest: string): Buffer | undefined {
+      const bytes = entries.get(digest);
+      if (bytes === undefined) return undefined;
+      entries.delete(digest);
+      entries.set(digest, bytes);
+      return bytes;
+    },
+    put(digest: string, bytes: Buffer): void {
+      if (entries.has(digest)) return;
+      entries.set(digest, bytes);
+      total += bytes.length;
+      for (const [oldest, dropped] of entries) {
+        if (total <= cacheLimit) break;
+        entries.delete(oldest);
+        total -= dropped.length;
+      }
+    },
+  };
+}
