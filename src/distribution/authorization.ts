@@ -1,6 +1,6 @@
 import { GantryError } from '#errors/index.ts';
 import type { Credentials } from './registry-client.ts';
-import { bodyOf, responseError } from './response-error.ts';
+import { jsonOf, responseError } from './response-error.ts';
 import type { Transport } from './transport.ts';
 
 export interface Challenge {
@@ -75,6 +75,11 @@ export function createAuthorizer(transport: Transport): Authorizer {
           `${host} asks for a token and names no place to get it (realm "${realm}")`,
         );
       const url = new URL(realm);
+      if (url.protocol !== 'https:' && credentials !== undefined && !transport.mayBeClear(url.host))
+        throw new GantryError(
+          'unavailable',
+          `${host} wants the password sent in the clear to ${url.host}; refused (add it to the insecure registries if that is meant)`,
+        );
       const service = challenge.parameters.service;
       const scopes = scope === '' ? [] : scope.split(' ');
       const ask = async () => {
@@ -107,11 +112,7 @@ export function createAuthorizer(transport: Transport): Authorizer {
       };
       const response = await ask();
       if (response.statusCode !== 200) throw await responseError(`no token for ${scope || 'login'}`, host, response);
-      const body = JSON.parse((await bodyOf(response)).toString('utf8')) as {
-        token?: string;
-        access_token?: string;
-        expires_in?: number;
-      };
+      const body = await jsonOf<{ token?: string; access_token?: string; expires_in?: number }>(url.host, response);
       const token = body.token ?? body.access_token;
       if (token === undefined) throw new GantryError('unavailable', `${url.host} answered without a token for ${host}`);
       const header = `Bearer ${token}`;

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type Readable, Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { digestOf, familiarReference, mediaTypes, parseDigest, type Reference } from '#oci/index.ts';
 import { createAuthorizer, parseChallenge } from './authorization.ts';
 import type { Credentials, RegistryClient, RequestOptions } from './registry-client.ts';
-import { bodyOf, responseError } from './response-error.ts';
+import { bodyOf, jsonOf, responseError } from './response-error.ts';
 import { createTransport, type Outgoing, type TransportOptions } from './transport.ts';
 
 export interface RegistryClientOptions extends TransportOptions {
@@ -80,8 +80,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
   };
 
   const pullScope = (ref: Reference) => `repository:${ref.repository}:pull`;
-  const pushScope = (ref: Reference, from: readonly string[] = []) =>
-    [`repository:${ref.repository}:pull,push`, ...from.map((name) => `repository:${name}:pull`)].join(' ');
+  const pushScope = (ref: Reference, from?: string) =>
+    `repository:${ref.repository}:pull,push${from === undefined ? '' : ` repository:${from}:pull`}`;
 
   /** Reads from a mirror where one has it, else from the registry itself. */
   const readFrom = async (
@@ -107,6 +107,51 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
   };
 
   const manifestPath = (ref: Reference) => `/v2/${ref.repository}/manifests/${ref.digest ?? ref.tag ?? 'latest'}`;
+
+  const uploadsPath = (ref: Reference) => `/v2/${ref.repository}/blobs/uploads/`;
+  const empty = { 'content-length': '0' };
+
+  const beginUpload = async (ref: Reference, base: string, scope: string, request: RequestOptions): Promise<string> => {
+    const host = new URL(base).host;
+    const response = await call({ method: 'POST', base, path: uploadsPath(ref), scope, headers: empty }, request);
+    if (response.statusCode !== 202)
+      throw await responseError(`cannot push to ${familiarReference(ref)}`, host, response);
+    response.resume();
+    const { location } = response.headers;
+    if (location !== undefined) return location;
+    throw new GantryError('unavailable', `${host} began an upload without a Location`);
+  };
+
+  /**
+   * Tries the sources of a mount in turn; one that cannot be read is passed over. Gives the source, or the upload that
+   * the registry began instead, or nothing (distribution-spec: mounting a blob from another repository).
+   */
+  const mount = async (
+    ref: Reference,
+    base: string,
+    digest: string,
+    { mountFrom = [], ...request }: RequestOptions & { mountFrom?: readonly string[] },
+  ): Promise<{ from?: string; location?: string } | undefined> => {
+    let location: string | undefined;
+    for (const from of mountFrom) {
+      if (location !== undefined) {
+        const path = new URL(location, `${base}${uploadsPath(ref)}`);
+        (await call({ method: 'DELETE', base, path, scope: pushScope(ref) }, request)).resume();
+        location = undefined;
+      }
+      const path = `${uploadsPath(ref)}?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`;
+      try {
+        const scope = pushScope(ref, from);
+        const response = await call({ method: 'POST', base, path, scope, headers: empty }, request);
+        response.resume();
+        if (response.statusCode === 201) return { from };
+        if (response.statusCode === 202) location = response.headers.location;
+      } catch (error) {
+        if (!isGantryError(error, 'unauthorized') && !isGantryError(error, 'forbidden')) throw error;
+      }
+    }
+    return location === undefined ? undefined : { location };
+  };
 
   const self: RegistryClient & Disposable = {
     async login(registry, credentials: Credentials, request = {}) {
@@ -161,9 +206,17 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       const start = request.start ?? 0;
       const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
       const { response, host } = await readFrom(ref, 'GET', `/v2/${ref.repository}/blobs/${digest}`, headers, request);
-      if (response.statusCode !== (start > 0 ? 206 : 200))
+      const ranged = response.statusCode === 206 && start > 0;
+      if (response.statusCode !== 200 && !ranged)
         throw await responseError(`blob ${digest} of ${familiarReference(ref)} not readable`, host, response);
-      return response;
+      if (ranged && !response.headers['content-range']?.startsWith(`bytes ${start}-`)) {
+        response.destroy();
+        throw new GantryError(
+          'unavailable',
+          `${host} was asked for ${digest} from byte ${start} and sent "${response.headers['content-range']}"`,
+        );
+      }
+      return ranged || start === 0 ? response : Readable.from(after(response, start), { objectMode: false });
     },
 
     async hasBlob(ref, digest, request = {}) {
@@ -178,29 +231,14 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     async putBlob(ref, blob, request = {}) {
       const base = await baseOf(ref.registry, request.signal);
       const host = new URL(base).host;
-      const from = request.mountFrom ?? [];
-      const scope = pushScope(ref, from);
+      const scope = pushScope(ref);
       const blobPath = `/v2/${ref.repository}/blobs/${blob.digest}`;
       const head = await call({ method: 'HEAD', base, path: blobPath, scope }, request);
       head.resume();
       if (head.statusCode === 200) return { how: 'existed' };
-      let session: IncomingMessage | undefined;
-      for (const name of from.length === 0 ? [undefined] : from) {
-        const query =
-          name === undefined ? '' : `?mount=${encodeURIComponent(blob.digest)}&from=${encodeURIComponent(name)}`;
-        const path = `/v2/${ref.repository}/blobs/uploads/${query}`;
-        const headers = { 'content-length': '0' };
-        session = await call({ method: 'POST', base, path, scope, headers }, request);
-        if (session.statusCode === 201 && name !== undefined) {
-          session.resume();
-          return { how: 'mounted', from: name };
-        }
-        if (session.statusCode !== 202)
-          throw await responseError(`cannot push to ${familiarReference(ref)}`, host, session);
-        session.resume();
-      }
-      const location = session?.headers.location;
-      if (location === undefined) throw new GantryError('unavailable', `${host} began an upload without a Location`);
+      const mounted = await mount(ref, base, blob.digest, request);
+      if (mounted?.from !== undefined) return { how: 'mounted', from: mounted.from };
+      const location = mounted?.location ?? (await beginUpload(ref, base, scope, request));
       const url = new URL(location, `${base}/v2/${ref.repository}/blobs/uploads/`);
       url.searchParams.set('digest', blob.digest);
       const open = async (): Promise<Readable> => {
@@ -246,9 +284,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
         if (response.statusCode !== 200)
           throw await responseError(`tags of ${ref.repository} not readable`, host, response);
         const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
-        tags.push(
-          ...((JSON.parse((await bodyOf(response)).toString('utf8')) as { tags?: string[] | null }).tags ?? []),
-        );
+        tags.push(...((await jsonOf<{ tags: string[] | null }>(host, response)).tags ?? []));
         if (link === undefined) return tags;
         const next = new URL(link, `https://${host}${path}`);
         path = next.pathname + next.search;
@@ -258,4 +294,13 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     [Symbol.dispose]: () => transport[Symbol.dispose](),
   };
   return self;
+}
+
+/** What follows the first `start` bytes, where a registry sends all of them whatever was asked. */
+async function* after(body: AsyncIterable<Buffer>, start: number): AsyncGenerator<Buffer> {
+  let skip = start;
+  for await (const chunk of body) {
+    if (skip < chunk.length) yield chunk.subarray(skip);
+    skip = Math.max(0, skip - chunk.length);
+  }
 }

@@ -18,7 +18,7 @@ export interface RegistryClient {
     ref: Reference,
     options?: RequestOptions,
   ): Promise<{ digest: string; mediaType: string; size: number } | undefined>;
-  /** Raw bytes; the caller verifies (ContentStore.ingest does). */
+  /** Raw bytes from `start` on; the caller verifies (ContentStore.ingest does). */
   getBlob(ref: Reference, digest: string, options?: RequestOptions & { start?: number }): Promise<Readable>;
   hasBlob(ref: Reference, digest: string, options?: RequestOptions): Promise<boolean>;
   /** Uploads unless there; tries a mount from each of `mountFrom` first. Says how it got there. */

@@ -21,6 +21,17 @@ export async function bodyOf(response: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** A response's body as JSON, its fields not checked. @throws GantryError unavailable */
+export async function jsonOf<T extends object>(host: string, response: IncomingMessage): Promise<Partial<T>> {
+  try {
+    const value: unknown = JSON.parse((await bodyOf(response)).toString('utf8'));
+    if (typeof value === 'object' && value !== null) return value as Partial<T>;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  throw new GantryError('unavailable', `${host} answered something else than JSON; is it a registry?`);
+}
+
 const kindOf = (status: number): ErrorKind => {
   if (status === 401) return 'unauthorized';
   if (status === 403) return 'forbidden';

@@ -6,7 +6,7 @@ import { GantryError, messageOf } from '#errors/index.ts';
 
 /** One HTTP request; a streamed body is opened anew for each attempt. */
 export interface Outgoing {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | (() => Promise<Readable>) | undefined;
@@ -18,6 +18,8 @@ export interface Transport extends Disposable {
   send(outgoing: Outgoing): Promise<IncomingMessage>;
   /** `https` unless the host may be spoken to in the clear and does not answer TLS. */
   schemeOf(host: string, signal?: AbortSignal): Promise<'http' | 'https'>;
+  /** Whether a host (`name:port`) may be spoken to in the clear. */
+  mayBeClear(host: string): boolean;
 }
 
 export interface TransportOptions {
@@ -27,7 +29,8 @@ export interface TransportOptions {
   readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
 }
 
-const idleMilliseconds = 60_000;
+/** A registry may work long on what it has just been sent. */
+const idleMilliseconds = (method: Outgoing['method']): number => (method === 'PUT' ? 600_000 : 60_000);
 const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -39,6 +42,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
   const ca = options.ca === undefined ? {} : { ca: options.ca as string };
   const https = new HttpsAgent({ keepAlive: true, ...ca });
   const unverified = new HttpsAgent({ keepAlive: true, rejectUnauthorized: false });
+  const mayBeClear = (host: string) => isLoopback(host) || insecure(host);
   const schemes = new Map<string, 'http' | 'https'>();
 
   const attempt = (outgoing: Outgoing, body: Uint8Array | Readable | undefined) => {
@@ -51,8 +55,9 @@ export function createTransport(options: TransportOptions = {}): Transport {
       headers: { 'user-agent': 'gantry/0.1', ...headers },
       ...(signal === undefined ? {} : { signal }),
     });
-    request.setTimeout(idleMilliseconds, () => {
-      request.destroy(Object.assign(new Error(`no answer within ${idleMilliseconds / 1000} s`), { code: 'ETIMEDOUT' }));
+    const idle = idleMilliseconds(method);
+    request.setTimeout(idle, () => {
+      request.destroy(Object.assign(new Error(`no answer within ${idle / 1000} s`), { code: 'ETIMEDOUT' }));
     });
     const response = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve);
@@ -90,8 +95,9 @@ export function createTransport(options: TransportOptions = {}): Transport {
 
   return {
     send,
+    mayBeClear,
     async schemeOf(host, signal) {
-      if (!isLoopback(host) && !insecure(host)) return 'https';
+      if (!mayBeClear(host)) return 'https';
       const known = schemes.get(host);
       if (known !== undefined) return known;
       let scheme: 'http' | 'https' = 'https';
@@ -103,7 +109,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
         const cause = error instanceof Error ? error.cause : undefined;
         // A certificate that does not verify is a finding, never a reason to speak in the clear.
         if (/CERT|SELF_SIGNED|UNABLE_TO/.test(codeOf(cause))) return 'https';
-        if (/^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(codeOf(cause)) && !insecure(host)) return 'http';
+        // Nobody is there now; who is there later may speak TLS.
+        if (/^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/.test(codeOf(cause))) return 'http';
         scheme = 'http';
       }
       schemes.set(host, scheme);

@@ -1,2 +1,3 @@
 export type { Credentials } from '#distribution/index.ts';
+export * from './create-images.ts';
 export * from './images.ts';

@@ -1,0 +1,92 @@
+import type { ContentStore } from '#content/index.ts';
+import { isGantryError } from '#errors/index.ts';
+import type { GraphDriver } from '#snapshots/index.ts';
+import type { ImageTable } from './image-table.ts';
+import type { Leases } from './leases.ts';
+
+/** Deletes blobs and unpacked layers that no image reaches and no work in progress holds. */
+export function createCollector({
+  content,
+  driver,
+  table,
+  leases,
+}: {
+  readonly content: ContentStore;
+  readonly driver: GraphDriver;
+  readonly table: ImageTable;
+  readonly leases: Leases;
+}) {
+  const pending = new Set<string>();
+  let unnamed = 0;
+  let flushing: Promise<void> = Promise.resolve();
+
+  const removeBlob = (digest: string) =>
+    leases.deleting(digest, async () => {
+      if (table.usesBlob(digest)) return false;
+      table.forgetBlob(digest);
+      await content.delete(digest);
+      return true;
+    });
+
+  const removeLayer = (chainId: string) =>
+    leases.deleting(chainId, async () => {
+      if (table.usesChain(chainId)) return false;
+      try {
+        if (await driver.hasLayer(chainId)) await driver.removeLayer(chainId);
+      } catch (error) {
+        // A container, a build or another layer stands on it; it goes with a later collection.
+        if (isGantryError(error, 'conflict')) return false;
+        throw error;
+      }
+      table.dropLayer(chainId);
+      return true;
+    });
+
+  const flush = async () => {
+    for (const digest of pending) {
+      if (unnamed > 0) return;
+      pending.delete(digest);
+      await removeBlob(digest);
+    }
+  };
+  const flushInTurn = (): Promise<void> => {
+    const turn = flushing.then(flush);
+    flushing = turn.catch(() => {});
+    return turn;
+  };
+
+  return {
+    /** Of these blobs, those that can go; later, where a blob is being taken in whose digest is not known yet. */
+    async blobs(digests: Iterable<string>): Promise<void> {
+      for (const digest of digests) pending.add(digest);
+      await flushInTurn();
+    },
+    /** Keeps every blob while `work` takes in one whose digest it learns, and takes a lease on it. */
+    async withUnnamedBlob<T>(work: () => Promise<T>): Promise<T> {
+      unnamed++;
+      try {
+        await flushing;
+        return await work();
+      } finally {
+        if (--unnamed === 0) await flushInTurn();
+      }
+    },
+    /** Of these chains, parents first, those that can go; resolves with what went, children first. */
+    async layers(chainIds: Iterable<string>): Promise<readonly string[]> {
+      const gone: string[] = [];
+      for (const chainId of [...new Set(chainIds)].toReversed())
+        if (table.hasLayer(chainId) && (await removeLayer(chainId))) gone.push(chainId);
+      return gone;
+    },
+    /** Everything, when the store is opened: what a crash or an earlier conflict left. */
+    async everything(): Promise<void> {
+      for await (const { digest } of content.list()) await removeBlob(digest);
+      for (let removed = true; removed; ) {
+        removed = false;
+        for (const chainId of table.strayLayers()) if (await removeLayer(chainId)) removed = true;
+      }
+    },
+  };
+}
+
+export type Collector = ReturnType<typeof createCollector>;

@@ -1,0 +1,161 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { ContentStore } from '#content/index.ts';
+import type { RegistryClient } from '#distribution/index.ts';
+import { GantryError } from '#errors/index.ts';
+import type { GraphDriver } from '#snapshots/index.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { createCollector } from './collector.ts';
+import type { Deps, Work } from './deps.ts';
+import { chainOf, type ImageDocument } from './image-document.ts';
+import { createImageTable } from './image-table.ts';
+import type { Images } from './images.ts';
+import { importRootfs } from './import-rootfs.ts';
+import { createLayers } from './layers.ts';
+import { createLeases } from './leases.ts';
+import { load } from './load.ts';
+import { createLookup } from './lookup.ts';
+import { familiarKey, tagKey, tagReference } from './names.ts';
+import { pull } from './pull.ts';
+import { push } from './push.ts';
+import { remove } from './remove.ts';
+import { save } from './save.ts';
+import { composeImage, keepImage, storeLayer } from './store-image.ts';
+import { createTurns } from './turns.ts';
+
+export interface ImagesParts {
+  /** The daemon's database, in WAL with `synchronous = FULL`; tables here are named `images_…`. */
+  readonly db: DatabaseSync;
+  readonly content: ContentStore;
+  readonly driver: GraphDriver;
+  readonly registry: RegistryClient;
+}
+
+/** Opens the image service: collects what a crash left, and brings `index.json` up to date. */
+export async function createImages({ db, content, driver, registry }: ImagesParts): Promise<Images> {
+  const table = createImageTable(db);
+  const leases = createLeases();
+  const layers = createLayers({ content, driver, table });
+  const collector = createCollector({ content, driver, table, leases });
+  const indexTurn = createTurns(1);
+  /** Layers that `addLayer` made and no image has yet, with their leases; what is left when the daemon ends is collected at the next start. */
+  const fresh = new Map<string, () => void>();
+
+  const begin = async (digests: readonly string[]): Promise<Work> => {
+    const releases: (() => void)[] = [];
+    const blobs = new Set<string>();
+    const chains = new Set<string>();
+    let kept = false;
+    const holdBlobs = async (more: readonly string[]) => {
+      for (const digest of more) blobs.add(digest);
+      releases.push(await leases.hold(more));
+    };
+    await holdBlobs(digests);
+    return {
+      holdBlobs,
+      async holdLayers(chain) {
+        for (const { chainId } of chain) chains.add(chainId);
+        releases.push(await leases.hold(chain.map((layer) => layer.chainId)));
+      },
+      keep: () => {
+        kept = true;
+      },
+      async [Symbol.asyncDispose]() {
+        for (const release of releases) release();
+        if (kept) return;
+        await collector.layers(chains);
+        await collector.blobs(blobs);
+      },
+    };
+  };
+
+  const keepDocuments = async (
+    { descriptor, manifestBytes, manifest, configBytes }: ImageDocument,
+    signal: AbortSignal | undefined,
+  ) => {
+    const options = signal === undefined ? {} : { signal };
+    await content.ingest(one(configBytes), { digest: manifest.config.digest, size: configBytes.length }, options);
+    await content.ingest(one(manifestBytes), { digest: descriptor.digest, size: manifestBytes.length }, options);
+  };
+
+  const writeIndex = async () => {
+    const leave = await indexTurn.enter();
+    try {
+      await content.writeIndex(
+        table
+          .index()
+          .map(({ descriptor, tag }) =>
+            tag === undefined
+              ? descriptor
+              : { ...descriptor, annotations: { 'org.opencontainers.image.ref.name': familiarKey(tag) } },
+          ),
+      );
+    } finally {
+      leave();
+    }
+  };
+
+  const deps: Deps = { content, driver, registry, table, leases, layers, collector, begin, keepDocuments, writeIndex };
+  const lookup = createLookup(table);
+  await collector.everything();
+  await writeIndex();
+
+  const images: Images = {
+    get: async (nameOrId) => lookup.get(nameOrId),
+    list: async () => lookup.list(),
+    pull: async (reference, options) => lookup.image(await pull(deps, reference, options)),
+    push: (reference, options) => push(deps, reference, options),
+
+    async tag(source, target) {
+      const ref = tagReference(target);
+      const digest = lookup.resolve(source);
+      table.transaction(() => table.putTag(tagKey(ref), digest));
+      await writeIndex();
+    },
+
+    remove: (nameOrId, options) => remove(deps, lookup, nameOrId, options),
+
+    load: (source, options = {}) => load(deps, lookup, source, options),
+    save: (names, options = {}) => save(deps, lookup, names, options),
+    import: async (source, options) => lookup.image(await importRootfs(deps, source, options)),
+
+    async addLayer(tar, { signal } = {}) {
+      const { layer, release } = await storeLayer(deps, tar, signal);
+      const { digest } = layer.descriptor;
+      if (fresh.has(digest)) release();
+      else fresh.set(digest, release);
+      return layer;
+    },
+
+    async create({ config, layers: descriptors, references }, { signal } = {}) {
+      const tags = references.map((reference) => tagKey(tagReference(reference)));
+      const image = composeImage(canonicalJson(config), descriptors, references[0] ?? 'the new image');
+      const digest = await keepImage(deps, image, tags, { signal });
+      for (const layer of descriptors) {
+        fresh.get(layer.digest)?.();
+        fresh.delete(layer.digest);
+      }
+      return lookup.image(digest);
+    },
+
+    async unpack({ config, layers: descriptors }, { signal } = {}) {
+      const chain = chainOf(descriptors, config, 'the image');
+      await using work = await begin(descriptors.map(({ digest }) => digest));
+      await work.holdLayers(chain);
+      await layers.ensure(chain, { signal });
+      work.keep();
+      return chain.at(-1)?.chainId;
+    },
+
+    async manifest(image) {
+      const document = table.document(image.manifest.digest);
+      if (document === undefined)
+        throw new GantryError('not-found', `No such image: ${image.id}`, { code: 'image-not-found' });
+      return document.manifest;
+    },
+  };
+  return images;
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

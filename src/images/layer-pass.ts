@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
+import { type Descriptor, parseDigest } from '#oci/index.ts';
+import { blocksOf } from './gzip-members.ts';
+import { inflate } from './inflate.ts';
+
+export interface LayerPass {
+  readonly source: AsyncIterable<Uint8Array>;
+  readonly descriptor: Descriptor;
+  readonly diffId: string;
+  /** Where the blob's bytes are kept on the way; made here, removed by the caller. */
+  readonly file?: string;
+  /** Told the compressed bytes that have gone through. */
+  readonly onBytes?: (received: number) => void;
+  readonly unpack?: (tar: AsyncIterable<Uint8Array>) => Promise<{ readonly size: number }>;
+  readonly signal?: AbortSignal;
+}
+
+/** Fewer, larger steps: each costs a turn of the event loop and one of the thread pool. */
+const stepBytes = 256 * 1024;
+
+/** The same items, but a reader that stops early does not end the source. */
+const keptOpen = <T>(source: AsyncGenerator<T>): AsyncIterable<T> => ({
+  [Symbol.asyncIterator]: () => ({ next: () => source.next() }),
+});
+
+const drain = async (source: AsyncGenerator<unknown>) => {
+  while (!(await source.next()).done);
+};
+
+const outOfSpace = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+    ? new GantryError('exhausted', `no space left for the layer: ${error.message}`, { code: 'no-space', cause: error })
+    : error;
+
+/**
+ * Takes a layer through in one pass: hash of the blob → file → decompress → hash of the tar → unpack. Resolves only
+ * when size, digest and diff id are right; nothing that `file` or `unpack` got may be made visible before.
+ * @throws GantryError corrupt (code `size-mismatch`, `digest-mismatch`, `diff-id-mismatch` or the unpacker's), exhausted, cancelled
+ */
+export async function passLayer(pass: LayerPass): Promise<{ readonly size: number | undefined }> {
+  const { descriptor, signal } = pass;
+  const { algorithm, hex } = parseDigest(descriptor.digest);
+  const blobHash = createHash(algorithm);
+  const tarHash = createHash('sha256');
+  const kept =
+    pass.file === undefined
+      ? undefined
+      : await open(pass.file, 'wx', 0o600).catch((e) => Promise.reject(outOfSpace(e)));
+  let received = 0;
+  let broken: { readonly error: unknown } | undefined;
+
+  const blob = (async function* () {
+    try {
+      for await (const step of blocksOf(pass.source, stepBytes)) {
+        throwIfAborted(signal);
+        received += step.length;
+        const written = write(kept, step);
+        blobHash.update(step);
+        yield step;
+        await written;
+        pass.onBytes?.(received);
+      }
+    } catch (error) {
+      broken = { error: outOfSpace(error) };
+      throw broken.error;
+    }
+  })();
+  const tar = (async function* () {
+    for await (const chunk of inflate(keptOpen(blob))) {
+      throwIfAborted(signal);
+      tarHash.update(chunk);
+      yield chunk;
+    }
+  })();
+
+  let size: number | undefined;
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    try {
+      size = (await pass.unpack?.(keptOpen(tar)))?.size;
+      await drain(tar); // what follows the archive's end belongs to the diff id
+    } catch (error) {
+      if (!isGantryError(error, 'corrupt') && !isGantryError(error, 'invalid')) throw outOfSpace(error);
+      failure = { error };
+    }
+    // Bytes that cannot be unpacked are most often not the bytes that were asked for: that is said first.
+    if (broken === undefined) await drain(blob);
+  } finally {
+    await tar.return(undefined);
+    await blob.return(undefined);
+    await kept?.close();
+  }
+  if (broken !== undefined) throw (broken as { readonly error: unknown }).error;
+  if (received !== descriptor.size)
+    throw new GantryError('corrupt', `the layer ${descriptor.digest} has ${received} bytes, not ${descriptor.size}`, {
+      code: 'size-mismatch',
+    });
+  const digest = blobHash.digest('hex');
+  if (digest !== hex)
+    throw new GantryError(
+      'corrupt',
+      `filesystem layer verification failed for digest ${descriptor.digest}: the bytes are ${algorithm}:${digest}`,
+      { code: 'digest-mismatch' },
+    );
+  if (failure !== undefined) throw failure.error;
+  const diffId = `sha256:${tarHash.digest('hex')}`;
+  if (diffId !== pass.diffId)
+    throw new GantryError(
+      'corrupt',
+      `the layer ${descriptor.digest} unpacks to ${diffId}, and the image's config says ${pass.diffId}`,
+      { code: 'diff-id-mismatch' },
+    );
+  return { size };
+}
+
+const write = (file: FileHandle | undefined, bytes: Uint8Array): Promise<void> | undefined => {
+  const written = file?.appendFile(bytes);
+  written?.catch(() => {}); // awaited after the reader has had the bytes
+  return written;
+};
