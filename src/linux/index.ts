@@ -12,7 +12,7 @@ export {
   type SyscallName,
 } from './kernel.ts';
 export { type NetlinkMessage, type NetlinkSocket, openNetlink } from './netlink.ts';
-export { commit, type NftSet, nft, type Table } from './nftables.ts';
+export { commit, type Element, type NftSet, nft, type Table } from './nftables.ts';
 export { match, statement } from './nftables-expressions.ts';
 export { fieldBytes, keyBytes } from './nftables-keys.ts';
 export {

@@ -1,0 +1,106 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { GantryError, messageOf } from '#errors/index.ts';
+import type { FromWorker, ToWorker } from './extract-messages.ts';
+import type { Extracted, ExtractorOptions } from './extractor.ts';
+
+/** One tar that unpacks in a worker thread. */
+export interface Extraction {
+  /** Hands a buffer over; resolves when the worker can take another. @throws GantryError of this or an earlier write */
+  write(bytes: ArrayBuffer): Promise<void>;
+  finish(): Promise<Extracted>;
+  /** Gives up; resolves when the worker touches nothing any more. Never throws. */
+  abort(): Promise<void>;
+}
+
+/** So that the next buffer is there when the worker is done with one. */
+const BUFFERS_AHEAD = 2;
+
+interface PoolWorker {
+  readonly worker: Worker;
+  readonly extractions: Map<number, (message: FromWorker) => void>;
+}
+
+const pool: PoolWorker[] = [];
+let lastId = 0;
+
+/** Begins to unpack below `rootFd`, in the worker that has least to do; a tar at a time goes at the speed of one core. */
+export function startExtraction(rootFd: number, options: ExtractorOptions): Extraction {
+  const idle = pool.find(({ extractions }) => extractions.size === 0);
+  const poolWorker =
+    idle ??
+    (pool.length < availableParallelism()
+      ? addWorker()
+      : pool.reduce((a, b) => (a.extractions.size <= b.extractions.size ? a : b)));
+  const { worker, extractions } = poolWorker;
+  const id = ++lastId;
+  let inFlight = 0;
+  let outcome: Outcome | undefined;
+  let wake = Promise.withResolvers<void>();
+
+  worker.ref();
+  extractions.set(id, (message) => {
+    if (message.kind === 'written') inFlight--;
+    else {
+      outcome = outcomeOf(message);
+      extractions.delete(id);
+      if (extractions.size === 0) worker.unref();
+    }
+    wake.resolve();
+    wake = Promise.withResolvers<void>();
+  });
+  const send = (message: ToWorker, transfer: ArrayBuffer[] = []): void => worker.postMessage(message, transfer);
+  const throwIfFailed = (): void => {
+    if (typeof outcome === 'object' && 'error' in outcome) throw outcome.error;
+  };
+
+  send({ id, kind: 'start', rootFd, options });
+  return {
+    async write(bytes) {
+      throwIfFailed();
+      inFlight++;
+      send({ id, kind: 'write', bytes }, [bytes]);
+      while (inFlight >= BUFFERS_AHEAD && outcome === undefined) await wake.promise;
+      throwIfFailed();
+    },
+    async finish() {
+      send({ id, kind: 'finish' });
+      while (outcome === undefined) await wake.promise;
+      throwIfFailed();
+      if (typeof outcome === 'object' && 'extracted' in outcome) return outcome.extracted;
+      throw new GantryError('internal', 'an extraction was finished after it was given up');
+    },
+    async abort() {
+      if (outcome !== undefined) return;
+      send({ id, kind: 'abort' });
+      while (outcome === undefined) await wake.promise;
+    },
+  };
+}
+
+type Outcome = { readonly extracted: Extracted } | { readonly error: GantryError } | 'aborted';
+
+function outcomeOf(message: FromWorker): Outcome {
+  switch (message.kind) {
+    case 'finished':
+      return { extracted: message.extracted };
+    case 'failed':
+      return { error: new GantryError(message.error.kind, message.error.message, { code: message.error.code }) };
+    case 'written':
+    case 'aborted':
+      return 'aborted';
+  }
+}
+
+function addWorker(): PoolWorker {
+  const worker = new Worker(new URL('./extract-worker.ts', import.meta.url));
+  const added: PoolWorker = { worker, extractions: new Map() };
+  worker.on('message', (message: FromWorker) => added.extractions.get(message.id)?.(message));
+  worker.on('error', (error) => {
+    pool.splice(pool.indexOf(added), 1);
+    for (const [id, tell] of added.extractions)
+      tell({ id, kind: 'failed', error: { kind: 'internal', code: 'worker-died', message: messageOf(error) } });
+  });
+  pool.push(added);
+  return added;
+}

@@ -1,0 +1,226 @@
+import { GantryError, isGantryError } from '#errors/index.ts';
+import {
+  chmodAt,
+  chownAt,
+  closeFd,
+  findStatusAt,
+  linkAt,
+  setTimesFd,
+  type Timestamp,
+  tryOpenBeneath,
+  writeAll,
+} from '#linux/index.ts';
+import { createTarDecoder, type TarEvent, type TarHeader } from '#tar/index.ts';
+import { baseOf, cleanEntryPath, directoryOf, joinPath } from './entry-path.ts';
+import { toFileName } from './file-name.ts';
+import {
+  createFile,
+  ensureDirectory,
+  makeSpecial,
+  OPEN_DIRECTORY,
+  type Owner,
+  replacing,
+  setMetadata,
+  withDirectory,
+} from './make-entry.ts';
+import { type MakeDirectory, type OpenDirectory, openDirectoryInRoot } from './parent-walk.ts';
+import { takeWhiteout } from './take-whiteout.ts';
+import { isWhiteout, WHITEOUT_PREFIX } from './whiteouts.ts';
+
+export interface ExtractorOptions {
+  /**
+   * What `.wh.` entries mean: `overlay` makes them an overlay's whiteouts, `apply` removes what was there before this
+   * archive, `literal` takes them as any other file.
+   */
+  readonly whiteouts: 'overlay' | 'apply' | 'literal';
+  /** Owns all, whatever the archive says. */
+  readonly owner?: Owner;
+  /** A directory below the root to unpack into; made where missing, links in it resolved inside the root. */
+  readonly directory?: string;
+}
+
+export interface Extracted {
+  /** Bytes of file contents. */
+  readonly size: number;
+  /** Directories that were made because an entry is below them, though the archive has no entry for them. */
+  readonly implied: readonly string[];
+}
+
+/** Unpacks a tar that is pushed in chunks. Every call is synchronous: it runs in a worker, or at once for a small tar. */
+export interface Extractor {
+  /** @throws GantryError as LayerWriter.unpack */
+  write(chunk: Uint8Array): void;
+  /** After the last chunk: checks that the archive is whole, and sets the directories' times. */
+  finish(): Extracted;
+  /** Closes what is open, in the end or when given up. Idempotent. */
+  close(): void;
+}
+
+/**
+ * An extractor into an open directory; `rootFd` stays the caller's. All is made relative to the fd of its own directory,
+ * which is reached from the root without leaving it, whatever the names and links of the archive say.
+ */
+export function createExtractor(rootFd: number, options: ExtractorOptions): Extractor {
+  const decoder = createTarDecoder();
+  const overlay = options.whiteouts === 'overlay';
+  const prefix = cleanEntryPath(options.directory ?? '');
+  const implied = new Set<string>();
+  const directoryTimes = new Map<string, Timestamp>();
+  /** Paths of this archive and all above them. */
+  const written = options.whiteouts === 'apply' ? new Set<string>() : undefined;
+  let size = 0;
+  let file: { readonly fd: number; readonly header: TarHeader } | undefined;
+  /** The last entry's directory, kept open since archives go through a tree in order, and what it was asked for as. */
+  let parent: { readonly requested: string; readonly directory: OpenDirectory } | undefined;
+  let about = '';
+
+  const ownerOf = (header: Owner): Owner => options.owner ?? header;
+
+  const makeDirectory: MakeDirectory = (at, name, existing) => {
+    if (existing !== undefined && !isWhiteout(existing))
+      throw new GantryError('corrupt', `"${joinPath(at.path, name)}" is no directory, and has entries below it`);
+    ensureDirectory(at, name, existing, overlay);
+    chmodAt(at.fd, toFileName(name), 0o755); // whatever the umask is
+    if (options.owner !== undefined) chownAt(at.fd, toFileName(name), options.owner.uid, options.owner.gid);
+    implied.add(joinPath(at.path, name));
+  };
+
+  function parentOf(path: string): OpenDirectory {
+    const requested = directoryOf(path);
+    if (parent?.requested === requested) return parent.directory;
+    if (parent !== undefined) closeFd(parent.directory.fd);
+    parent = undefined;
+    const directory = openDirectoryInRoot(rootFd, requested, makeDirectory);
+    parent = { requested, directory };
+    for (let at = directory.path; written !== undefined && at !== '' && !written.has(at); at = directoryOf(at))
+      written.add(at);
+    return directory;
+  }
+
+  const below = (own: string): string => (own === '' || prefix === '' ? own + prefix : `${prefix}/${own}`);
+
+  function takeEntry(header: TarHeader): void {
+    const path = below(cleanEntryPath(header.name));
+    if (path === '') {
+      if (header.type !== 'directory')
+        throw new GantryError('invalid', `the root directory cannot be replaced by a ${header.type}`);
+      describeDirectory({ fd: rootFd, path: '' }, '.', '', header);
+      return;
+    }
+    const at = parentOf(path);
+    const name = baseOf(path);
+    if (options.whiteouts !== 'literal' && name.startsWith(WHITEOUT_PREFIX)) {
+      takeWhiteout(at, name, written);
+      return;
+    }
+    written?.add(joinPath(at.path, name));
+    switch (header.type) {
+      case 'file':
+        file = { fd: createFile(at, name), header };
+        size += header.size;
+        return;
+      case 'directory':
+        ensureDirectory(at, name, findStatusAt(at.fd, toFileName(name)), overlay);
+        describeDirectory(at, name, joinPath(at.path, name), header);
+        return;
+      case 'hardlink':
+        makeHardLink(at, name, header.linkName);
+        return;
+      default:
+        makeSpecial(at, name, header, ownerOf(header));
+    }
+  }
+
+  function describeDirectory(at: OpenDirectory, name: string, path: string, header: TarHeader): void {
+    withDirectory(at, name, (fd) => {
+      setMetadata(fd, header, ownerOf(header));
+    });
+    implied.delete(path);
+    directoryTimes.set(path, header.mtime);
+  }
+
+  /** Only to names that are there already: a layer of an overlay has no link into the layers below it. */
+  function makeHardLink(at: OpenDirectory, name: string, linkName: string): void {
+    const target = below(cleanEntryPath(linkName));
+    const source = toFileName(baseOf(target));
+    const from = openLinkParent(target, linkName);
+    try {
+      const status = findStatusAt(from.fd, source);
+      if (target === '' || status === undefined || status.type === 'directory') throw missingTarget(linkName);
+      if (from.path !== at.path || baseOf(target) !== name)
+        replacing(at, name, () => {
+          linkAt(from.fd, source, at.fd, toFileName(name));
+        });
+    } finally {
+      closeFd(from.fd);
+    }
+  }
+
+  function openLinkParent(target: string, linkName: string): OpenDirectory {
+    try {
+      return openDirectoryInRoot(rootFd, directoryOf(target));
+    } catch (error) {
+      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) throw missingTarget(linkName, error);
+      throw error;
+    }
+  }
+
+  function endFile(): void {
+    if (file === undefined) return;
+    const { fd, header } = file;
+    setMetadata(fd, header, ownerOf(header));
+    setTimesFd(fd, header.mtime);
+    closeFd(fd);
+    file = undefined;
+  }
+
+  function take(event: TarEvent): void {
+    try {
+      if (event.kind === 'data') {
+        if (file !== undefined) writeAll(file.fd, event.bytes);
+      } else if (event.kind === 'end') endFile();
+      else {
+        about = event.header.name;
+        takeEntry(event.header);
+      }
+    } catch (error) {
+      if (!isGantryError(error)) throw error;
+      throw new GantryError(error.kind, `cannot unpack "${about}": ${error.message}`, {
+        code: error.code,
+        cause: error,
+      });
+    }
+  }
+
+  function close(): void {
+    if (parent !== undefined) closeFd(parent.directory.fd);
+    if (file !== undefined) closeFd(file.fd);
+    parent = undefined;
+    file = undefined;
+  }
+
+  if (prefix === '') implied.add('');
+  return {
+    write(chunk) {
+      for (const event of decoder.decode(chunk)) take(event);
+    },
+    finish() {
+      decoder.finish();
+      for (const [path, mtime] of directoryTimes) {
+        const fd = tryOpenBeneath(rootFd, path === '' ? '.' : toFileName(path), OPEN_DIRECTORY);
+        if (fd < 0) continue; // an entry replaced it later
+        setTimesFd(fd, mtime);
+        closeFd(fd);
+      }
+      close();
+      return { size, implied: [...implied] };
+    },
+    close,
+  };
+}
+
+const missingTarget = (linkName: string, cause?: unknown): GantryError =>
+  new GantryError('corrupt', `a hard link to "${linkName}", which the archive does not have before it`, {
+    code: 'hard-link-target',
+    cause,
+  });

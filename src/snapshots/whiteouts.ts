@@ -1,0 +1,23 @@
+import { type FileStatus, getXattr, setXattr } from '#linux/index.ts';
+
+/** Whiteouts in a layer tar (image-spec: layer.md#whiteouts) and in an overlay (kernel: overlayfs.rst). */
+export const WHITEOUT_PREFIX = '.wh.';
+export const OPAQUE_NAME = '.wh..wh..opq';
+/** Left by AUFS in old images; means nothing outside it. */
+export const isAufsMetadata = (name: string): boolean => name.startsWith('.wh..wh.') && name !== OPAQUE_NAME;
+
+const OPAQUE_XATTR = 'trusted.overlay.opaque';
+
+/** An overlay's whiteout: a character device 0:0. */
+export const isWhiteout = (status: Pick<FileStatus, 'type' | 'rdevMajor' | 'rdevMinor'>): boolean =>
+  status.type === 'character-device' && status.rdevMajor === 0 && status.rdevMinor === 0;
+
+/** Whether a directory of an upper layer hides all that lower ones have in its place. */
+export const isOpaque = (directoryFd: number): boolean => getXattr(directoryFd, OPAQUE_XATTR)?.toString() === 'y';
+
+export const makeOpaque = (directoryFd: number): void => setXattr(directoryFd, OPAQUE_XATTR, Buffer.from('y'));
+
+/** The attributes that belong to a layer; others are the host's or the driver's business. */
+export const isLayerXattr = (name: string): boolean =>
+  /^(?:user\.[^\0]+|security\.capability|system\.posix_acl_(?:access|default))$/.test(name) &&
+  !name.startsWith('user.overlay.');
