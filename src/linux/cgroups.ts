@@ -15,6 +15,11 @@ export interface Cgroups {
   create(path: string, resources: CgroupResources): Cgroup;
   /** One that exists already (nothing is checked). */
   open(path: string): Cgroup;
+  /**
+   * The one that a process is in, whoever made it (an OCI runtime may put it elsewhere). It leaves out hierarchies where
+   * the process is in the root or where we are ourselves. @throws GantryError not-found code `no-cgroup`
+   */
+  ofProcess(pid: number): Cgroup;
 }
 
 export interface Cgroup {
@@ -24,7 +29,7 @@ export interface Cgroup {
   /** Changes limits of a living cgroup. */
   update(resources: CgroupResources): void;
   pids(): readonly number[];
-  /** SIGKILL (or `signal`) to every process in it, until none is left (v2: cgroup.kill). */
+  /** SIGKILL to every process in it, until none is left (v2: cgroup.kill); another `signal` is sent once to each. */
   kill(signal?: number): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;

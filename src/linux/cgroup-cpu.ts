@@ -1,0 +1,70 @@
+import { GantryError } from '#errors/index.ts';
+import { type ControllerDirectory, readControlIfThere, writeControl } from './cgroup-files.ts';
+import type { CgroupResources } from './cgroups.ts';
+import { SyscallError } from './kernel.ts';
+
+type Cpu = NonNullable<CgroupResources['cpu']>;
+
+const MIN_SHARES = 2;
+const MAX_SHARES = 262_144;
+
+/**
+ * v1's shares (2…262144, 1024 by default) as v2's weight (1…10000, 100 by default): the curve through those three
+ * points that runc and crun use, so that a default container weighs as much as any other cgroup.
+ */
+export function sharesToWeight(shares: number): number {
+  const clamped = Math.min(Math.max(shares, MIN_SHARES), MAX_SHARES);
+  const l = Math.log2(clamped);
+  return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34) - 1e-9);
+}
+
+function writeV1(directory: ControllerDirectory, { shares, quota, period }: Cpu): void {
+  if (shares !== undefined) writeControl(directory, 'cpu.shares', String(shares), 'cpu.shares');
+  const writeQuota = () =>
+    quota !== undefined && writeControl(directory, 'cpu.cfs_quota_us', quota > 0 ? String(quota) : '-1', 'cpu.quota');
+  const writePeriod = () =>
+    period !== undefined && writeControl(directory, 'cpu.cfs_period_us', String(period), 'cpu.period');
+  try {
+    writePeriod();
+  } catch (error) {
+    // A shorter period may be refused against the old quota, or against the parent's; then the quota goes first.
+    if (quota === undefined || !(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
+    writeQuota();
+    writePeriod();
+  }
+  writeQuota();
+}
+
+function writeV2(directory: ControllerDirectory, { shares, quota, period }: Cpu): void {
+  if (shares !== undefined) writeControl(directory, 'cpu.weight', String(sharesToWeight(shares)), 'cpu.shares');
+  if (quota === undefined && period === undefined) return;
+  const [current = 'max'] = (readControlIfThere(directory, 'cpu.max') ?? 'max').split(' ');
+  const wanted = quota === undefined ? current : quota > 0 ? String(quota) : 'max';
+  const field = quota === undefined ? 'cpu.period' : 'cpu.quota';
+  writeControl(directory, 'cpu.max', period === undefined ? wanted : `${wanted} ${period}`, field);
+}
+
+/** Shares, and quota per period in microseconds; a quota ≤ 0 is none. @throws SyscallError, GantryError unsupported */
+export function writeCpu(directory: ControllerDirectory, cpu: Cpu): void {
+  if (cpu.shares !== undefined && cpu.shares < 0)
+    throw new GantryError(
+      'invalid',
+      `cpu.shares ${cpu.shares} is below 0; use 2 to ${MAX_SHARES}, 1024 is the default`,
+    );
+  if (directory.version === 1) writeV1(directory, cpu);
+  else writeV2(directory, cpu);
+}
+
+/** The processors and memory nodes to run on, as lists like `0-2,4`; the files have one name in both versions. */
+export function writeCpuset(directory: ControllerDirectory, { cpus, mems }: Cpu): void {
+  if (cpus !== undefined) writeControl(directory, 'cpuset.cpus', cpus, 'cpu.cpus');
+  if (mems !== undefined) writeControl(directory, 'cpuset.mems', mems, 'cpu.mems');
+}
+
+/** v1: no process may join a cpuset without processors or memory nodes, and a new one has none; it takes its parent's. */
+export function inheritCpuset(parent: ControllerDirectory, child: ControllerDirectory): void {
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    if (readControlIfThere(child, file) === '')
+      writeControl(child, file, readControlIfThere(parent, file) ?? '', `inherited ${file}`);
+  }
+}
