@@ -40,7 +40,7 @@ export function referrersEndpoint({
       const wanted = type === null ? all : all.filter(({ artifactType }) => artifactType === type);
       return reply
         .type(mediaTypes.ociIndex)
-        .send(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: wanted }));
+        .send(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: wanted })));
     },
   };
 }

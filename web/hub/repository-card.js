@@ -10,7 +10,7 @@ export function repositoryCard(repository, own, changed) {
     element(
       'div',
       { className: 'row' },
-      element('h2', {}, repository.name),
+      element('h3', {}, repository.name),
       element('span', { className: 'badge' }, repository.private ? 'private' : 'public'),
       element('span', { className: 'facts grow' }, 'updated ', time(repository.updated)),
       ...(own ? [visibilityButton(repository, changed)] : []),

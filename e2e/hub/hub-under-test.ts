@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gantryProgram, type Outcome, run, startService, stopProcess } from '../harness/program.ts';
+
+/** One person's way to the hub: paths in, responses out. */
+export type Ask = (method: string, path: string, init?: RequestInit) => Promise<Response>;
+
+/** A hub on a data root of the test's own, that can be ended and started again. */
+export interface HubUnderTest extends AsyncDisposable {
+  readonly root: string;
+  readonly url: string;
+  user(...args: readonly string[]): Promise<Outcome>;
+  /** Without a name: anonymous. */
+  basic(name?: string, password?: string): Ask;
+  /** Answers each 401 as clients do: fetches a token for the scope that the challenge names, once. */
+  bearer(name?: string, password?: string): Ask;
+  restart(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export const passwords: Readonly<Record<string, string>> = { ana: 'correct horse battery', ben: 'staple staple' };
+
+/** Starts a hub with the accounts ana and ben. */
+export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnderTest> {
+  const root = mkdtempSync(join(tmpdir(), 'gantry-hub-'));
+  const start = () => startService(['hub', 'serve', '--listen', '127.0.0.1:0', '--data-root', root, ...more]);
+  const urlOf = (line: string) => /https?:\/\/\S+/.exec(line)?.[0] ?? assert.fail(line);
+  const input = (name: string | undefined) => `${passwords[name ?? ''] ?? 'a long password'}\n`;
+  const user = (...args: readonly string[]) =>
+    run(gantryProgram, ['hub', 'user', ...args, '--data-root', root], { input: input(args[1]) });
+  for (const name of Object.keys(passwords))
+    assert.equal((await user('add', name, '--password-stdin')).code, 0, `account ${name}`);
+  let service = await start();
+
+  const send = (method: string, path: string, init: RequestInit, authorization: string | undefined) => {
+    const headers = new Headers(init.headers);
+    if (authorization !== undefined) headers.set('authorization', authorization);
+    return fetch(new URL(path, urlOf(service.line)), { ...init, method, headers, redirect: 'manual' });
+  };
+  const basicOf = (name: string | undefined, password: string | undefined) =>
+    name === undefined
+      ? undefined
+      : `Basic ${Buffer.from(`${name}:${password ?? passwords[name]}`).toString('base64')}`;
+
+  return {
+    root,
+    get url() {
+      return urlOf(service.line);
+    },
+    user,
+    basic:
+      (name, password) =>
+      (method, path, init = {}) =>
+        send(method, path, init, basicOf(name, password)),
+    bearer:
+      (name, password) =>
+      async (method, path, init = {}) => {
+        const first = await send(method, path, init, undefined);
+        const challenge = first.headers.get('www-authenticate');
+        if (first.status !== 401 || challenge === null) return first;
+        await first.body?.cancel();
+        const part = (key: string) => new RegExp(`${key}="([^"]*)"`).exec(challenge)?.[1] ?? '';
+        const query = new URLSearchParams({ service: part('service') });
+        for (const scope of part('scope').split(' ')) if (scope !== '') query.append('scope', scope);
+        const answer = await send('GET', `${part('realm')}?${query}`, {}, basicOf(name, password));
+        assert.equal(answer.status, 200);
+        const { token } = (await answer.json()) as { token: string };
+        return await send(method, path, init, `Bearer ${token}`);
+      },
+    async restart(signal = 'SIGTERM') {
+      await stopProcess(service.child, signal);
+      service = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await stopProcess(service.child);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The distribution API's codes in an answer, after its status. */
+export async function refusal(response: Response): Promise<string> {
+  const text = await response.text();
+  const codes =
+    text === '' ? [] : (JSON.parse(text) as { errors?: { code: string }[] }).errors?.map(({ code }) => code);
+  return [response.status, ...(codes ?? [])].join(' ');
+}
