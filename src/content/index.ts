@@ -1,1 +1,2 @@
 export * from './content-store.ts';
+export { createContentStore } from './layout-content-store.ts';
