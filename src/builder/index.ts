@@ -1,1 +1,2 @@
 export * from './builder.ts';
+export { createBuilder } from './create-builder.ts';

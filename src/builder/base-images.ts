@@ -1,0 +1,47 @@
+import { isGantryError } from '#errors/index.ts';
+import type { Credentials, Image, Images } from '#images/index.ts';
+import { parseReference } from '#oci/index.ts';
+import type { StageOutput } from './stage-output.ts';
+
+/** The images a build stands on or copies from, each looked up (and pulled where needed) once, and unpacked. */
+export function createBaseImages(
+  images: Pick<Images, 'get' | 'pull' | 'unpack'>,
+  request: { readonly pull: boolean; readonly credentials: Readonly<Record<string, Credentials>> },
+  signal: AbortSignal,
+) {
+  const known = new Map<string, Promise<Image>>();
+
+  const credentialsFor = (reference: string): Credentials | undefined => {
+    const { registry } = parseReference(reference);
+    return (
+      request.credentials[registry] ?? (registry === 'docker.io' ? request.credentials['index.docker.io'] : undefined)
+    );
+  };
+
+  const resolve = async (reference: string, output: StageOutput): Promise<Image> => {
+    const held = await images.get(reference).catch((error: unknown) => {
+      if (isGantryError(error, 'not-found')) return undefined;
+      throw error;
+    });
+    const isId = held !== undefined && /^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference);
+    const image =
+      held !== undefined && (!request.pull || isId)
+        ? held
+        : await images.pull(reference, {
+            credentials: credentialsFor(reference),
+            onProgress: (progress) => output.event({ progress }),
+            signal,
+          });
+    await images.unpack(image, { signal });
+    return image;
+  };
+
+  return (reference: string, output: StageOutput): Promise<Image> => {
+    const found = known.get(reference) ?? resolve(reference, output);
+    found.catch(() => undefined);
+    known.set(reference, found);
+    return found;
+  };
+}
+
+export type BaseImages = ReturnType<typeof createBaseImages>;

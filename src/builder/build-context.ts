@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Readable } from 'node:stream';
+import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
+import { closeFd, openDirectory } from '#linux/index.ts';
+import { extractTar } from '#snapshots/index.ts';
+import { compressionOf, decompressed, sniff } from './decompress.ts';
+import { type Ignore, nothingIgnored, parseIgnore } from './ignore.ts';
+import { readTextInRoot } from './tree-paths.ts';
+
+/** The files a build may read: unpacked into a directory of its own, and reached only through its fd. */
+export interface BuildContext extends Disposable {
+  readonly root: number;
+  readonly ignore: Ignore;
+  readonly dockerfile: { readonly name: string; readonly text: string };
+}
+
+/**
+ * Takes a context in. Whatever names and links its tar holds, nothing is written outside `directory`, and nothing
+ * outside it is read.
+ * @throws GantryError invalid (no Dockerfile, a bad ignore file), corrupt, cancelled, exhausted
+ */
+export async function receiveContext(
+  source: Readable,
+  directory: string,
+  dockerfile: string,
+  signal: AbortSignal,
+): Promise<BuildContext> {
+  await mkdir(directory, { mode: 0o700 });
+  const root = openDirectory(directory);
+  try {
+    await unpack(source, root, signal);
+    const path = posix.normalize(dockerfile).replace(/^\/+/, '');
+    if (path === '..' || path.startsWith('../'))
+      throw new GantryError('invalid', `the Dockerfile "${dockerfile}" must be within the build context`);
+    const text = await readTextInRoot(root, path);
+    if (text === undefined)
+      throw new GantryError('invalid', `Cannot locate specified Dockerfile: ${dockerfile}`, {
+        code: 'dockerfile-missing',
+      });
+    const ignore = await readIgnore(root, [`${path}.dockerignore`, '.dockerignore']);
+    return { root, ignore, dockerfile: { name: path, text }, [Symbol.dispose]: () => closeFd(root) };
+  } catch (error) {
+    closeFd(root);
+    throw error;
+  }
+}
+
+async function unpack(source: Readable, root: number, signal: AbortSignal): Promise<void> {
+  const stop = () => source.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const { start, stream } = await sniff(source, 6);
+    if (start.length === 0) throw new GantryError('invalid', 'the build context is empty');
+    await extractTar(decompressed(stream, compressionOf(start)), root, { whiteouts: 'literal', signal });
+  } catch (error) {
+    throwIfAborted(signal);
+    if (error instanceof GantryError) throw error;
+    throw new GantryError('corrupt', `the build context cannot be read: ${messageOf(error)}`, { cause: error });
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function readIgnore(root: number, paths: readonly string[]): Promise<Ignore> {
+  for (const path of paths) {
+    const text = await readTextInRoot(root, path);
+    if (text !== undefined) return parseIgnore({ name: path, lines: text.replace(/^\ufeff/, '').split(/\r?\n/) });
+  }
+  return nothingIgnored;
+}

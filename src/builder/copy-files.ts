@@ -1,0 +1,193 @@
+import { constants } from 'node:fs';
+import { posix } from 'node:path';
+import { GantryError } from '#errors/index.ts';
+import {
+  chmodAt,
+  chmodFd,
+  chownAt,
+  chownFd,
+  closeFd,
+  type FileName,
+  type FileStatus,
+  findStatusAt,
+  makeDirectoryAt,
+  makeNodeAt,
+  openAt,
+  setTimesAt,
+  setTimesFd,
+  setXattr,
+  showName,
+  symlinkAt,
+  unlinkAt,
+  writeAll,
+} from '#linux/index.ts';
+import { bytesOf, xattrsOf } from './file-bytes.ts';
+import { type Selected, type SourceTree, type TreeEntry, walk } from './source-tree.ts';
+import { ensureDirectory, isDirectory, type Owner } from './tree-paths.ts';
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } = constants;
+
+/** Where COPY writes: a tree (every path resolved inside it), a path of it, and what files become there. */
+export interface Destination {
+  readonly root: number;
+  /** Absolute, normalised. */
+  readonly path: string;
+  /** It was written as a directory (with a slash), or several sources make it one. */
+  readonly directory: boolean;
+  readonly owner?: Owner;
+  /** --chmod */
+  readonly mode?: number;
+}
+
+/** The directory and the name that one file goes to; the caller closes `fd`. */
+export function placeOf(destination: Destination, name: FileName): { fd: number; name: FileName } {
+  const { root, path, owner } = destination;
+  if (destination.directory || isDirectory(root, path)) return { fd: ensureDirectory(root, path, owner).fd, name };
+  return { fd: ensureDirectory(root, posix.dirname(path), owner).fd, name: posix.basename(path) };
+}
+
+/**
+ * Copies selected sources: a directory's content, or a file. Missing directories are made; existing ones are merged
+ * into, also through a link that leads to one inside the tree.
+ * @throws GantryError invalid where a file and a directory stand in each other's place; exhausted; cancelled
+ */
+export async function copySelection(
+  tree: SourceTree,
+  sources: readonly Selected[],
+  destination: Destination,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const source of sources) {
+    const open: { fd: number; path: string; made: boolean }[] = [];
+    try {
+      for await (const { step, entry } of walk(tree, source, signal)) {
+        const parent = open.at(-1);
+        if (step === 'leave') {
+          open.pop();
+          if (parent === undefined) continue;
+          if (parent.made) finishDirectory(parent.fd, tree, entry, destination);
+          closeFd(parent.fd);
+        } else if (step === 'enter') {
+          if (parent === undefined)
+            open.push({
+              ...ensureDirectory(destination.root, destination.path, destination.owner),
+              path: destination.path,
+            });
+          else open.push(enterDirectory(parent, entry.name, destination));
+        } else if (parent === undefined) {
+          const place = placeOf(destination, entry.name);
+          try {
+            await copyLeaf(place.fd, place.name, tree, entry, destination, signal);
+          } finally {
+            closeFd(place.fd);
+          }
+        } else await copyLeaf(parent.fd, entry.name, tree, entry, destination, signal);
+      }
+    } finally {
+      for (const { fd } of open) closeFd(fd);
+    }
+  }
+}
+
+function enterDirectory(parent: { fd: number; path: string }, name: FileName, { root }: Destination) {
+  const path = `${parent.path}/${showName(name)}`;
+  const existing = findStatusAt(parent.fd, name);
+  if (existing === undefined) makeDirectoryAt(parent.fd, name, 0o755);
+  else if (existing.type === 'symlink' && isDirectory(root, path))
+    return { fd: ensureDirectory(root, path, undefined).fd, path, made: false };
+  else if (existing.type !== 'directory')
+    throw new GantryError('invalid', `COPY failed: cannot copy a directory over ${path}, which is a ${existing.type}`);
+  return { fd: openAt(parent.fd, name, O_RDONLY | O_DIRECTORY), path, made: existing === undefined };
+}
+
+const ownerOf = (tree: SourceTree, status: FileStatus, destination: Destination): Owner =>
+  destination.owner ?? (tree.keepsOwners ? status : { uid: 0, gid: 0 });
+
+function finishDirectory(fd: number, tree: SourceTree, entry: TreeEntry, destination: Destination): void {
+  const { uid, gid } = ownerOf(tree, entry.status, destination);
+  chownFd(fd, uid, gid);
+  chmodFd(fd, destination.mode ?? entry.status.mode);
+  const source = entry.open();
+  try {
+    for (const [name, value] of xattrsOf(source)) setXattr(fd, name, value);
+  } finally {
+    closeFd(source);
+  }
+  setTimesFd(fd, entry.status.mtime);
+}
+
+/** Takes away what a file is to replace. */
+export function makeRoom(directory: number, name: FileName): void {
+  const existing = findStatusAt(directory, name);
+  if (existing?.type === 'directory')
+    throw new GantryError('invalid', `COPY failed: cannot copy a file over the directory ${showName(name)}`);
+  if (existing !== undefined) unlinkAt(directory, name);
+}
+
+async function copyLeaf(
+  directory: number,
+  name: FileName,
+  tree: SourceTree,
+  entry: TreeEntry,
+  destination: Destination,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { status } = entry;
+  if (status.type === 'socket') return;
+  if (status.type === 'unknown' || status.type === 'directory')
+    throw new GantryError('invalid', `COPY failed: ${entry.path} is of a type that cannot be copied`);
+  makeRoom(directory, name);
+  const { uid, gid } = ownerOf(tree, status, destination);
+  const mode = destination.mode ?? status.mode;
+  switch (status.type) {
+    case 'symlink':
+      symlinkAt(entry.link(), directory, name);
+      chownAt(directory, name, uid, gid);
+      setTimesAt(directory, name, status.mtime);
+      return;
+    case 'file': {
+      const from = entry.open();
+      try {
+        await writeFileAt(directory, name, bytesOf(from, status.size, signal), {
+          owner: { uid, gid },
+          mode,
+          mtime: status.mtime,
+          xattrs: xattrsOf(from),
+        });
+      } finally {
+        closeFd(from);
+      }
+      return;
+    }
+    default: {
+      makeNodeAt(directory, name, status.type, 0, status.rdevMajor, status.rdevMinor);
+      chownAt(directory, name, uid, gid);
+      chmodAt(directory, name, mode);
+      setTimesAt(directory, name, status.mtime);
+    }
+  }
+}
+
+/** A new regular file. Owner first, as that clears setuid and capabilities. */
+export async function writeFileAt(
+  directory: number,
+  name: FileName,
+  content: AsyncIterable<Uint8Array>,
+  facts: {
+    readonly owner: Owner;
+    readonly mode: number;
+    readonly mtime?: FileStatus['mtime'];
+    readonly xattrs?: readonly (readonly [string, Uint8Array])[];
+  },
+): Promise<void> {
+  const fd = openAt(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  try {
+    for await (const chunk of content) writeAll(fd, chunk);
+    chownFd(fd, facts.owner.uid, facts.owner.gid);
+    chmodFd(fd, facts.mode);
+    for (const [attribute, value] of facts.xattrs ?? []) setXattr(fd, attribute, value);
+    if (facts.mtime !== undefined) setTimesFd(fd, facts.mtime);
+  } finally {
+    closeFd(fd);
+  }
+}

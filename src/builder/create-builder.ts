@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import type { DatabaseSync } from 'node:sqlite';
+import type { ContentStore } from '#content/index.ts';
+import { parseDockerfile } from '#dockerfile/index.ts';
+import type { Images } from '#images/index.ts';
+import { familiarReference, parseReference } from '#oci/index.ts';
+import type { GraphDriver } from '#snapshots/index.ts';
+import { createBuildCache } from './build-cache.ts';
+import { receiveContext } from './build-context.ts';
+import type { Builder, BuildRequest, StepRunner } from './builder.ts';
+import { requireNative } from './native-platform.ts';
+import { type Emit, solve } from './solve.ts';
+import { shortId } from './stage-run.ts';
+import { createStepLayers, sweepDiffs } from './step-layers.ts';
+
+/**
+ * The builder. `root` is a directory of its own: contexts and downloads of running builds, empty between them; what a
+ * crash left is removed here and, for diffs, before the first build.
+ */
+export function createBuilder(deps: {
+  readonly db: DatabaseSync;
+  readonly images: Images;
+  readonly content: ContentStore;
+  readonly driver: GraphDriver;
+  readonly steps: StepRunner;
+  readonly root: string;
+}): Builder {
+  const { db, images, content, driver, steps, root } = deps;
+  rmSync(root, { recursive: true, force: true });
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const cache = createBuildCache(db);
+  const layers = createStepLayers({ driver, images, content, cache });
+  let swept: Promise<void> | undefined;
+
+  const build = async (request: BuildRequest, directory: string, emit: Emit, signal: AbortSignal) => {
+    using context = await receiveContext(request.context, `${directory}/context`, request.dockerfile, signal);
+    const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
+    const solved = await solve(
+      { request, file, context, scratch: directory, driver, steps, layers, cache, images },
+      emit,
+      signal,
+    );
+    const image = await images.create({ ...solved, references: request.tags }, { signal });
+    emit({ stream: ` ---> ${shortId(image.id)}\n` });
+    return image.id;
+  };
+
+  return {
+    async build(request, { onOutput, signal = new AbortController().signal }) {
+      if (request.platform !== undefined && request.platform !== '') requireNative(request.platform);
+      const tags = request.tags.map((tag) => familiarReference(parseReference(tag)));
+      swept ??= sweepDiffs(driver);
+      await swept;
+      const directory = `${root}/${randomBytes(8).toString('hex')}`;
+      await mkdir(directory, { mode: 0o700 });
+      try {
+        const imageId = await build(request, directory, onOutput, signal);
+        onOutput({ aux: { ID: imageId } });
+        onOutput({ stream: `Successfully built ${shortId(imageId)}\n` });
+        for (const tag of tags) onOutput({ stream: `Successfully tagged ${tag}\n` });
+        return { imageId };
+      } finally {
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}

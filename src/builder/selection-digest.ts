@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { GantryError } from '#errors/index.ts';
+import { closeFd, showName } from '#linux/index.ts';
+import { bytesOf, xattrsOf } from './file-bytes.ts';
+import { type Selected, type SourceTree, type TreeEntry, walk } from './source-tree.ts';
+
+/**
+ * A digest of what would be copied: names, types, modes, owners (where they are kept), contents, link targets and
+ * extended attributes, and no times. The same files give the same digest whatever tree they are in.
+ * @throws GantryError invalid where a literal source is wholly ignored, or holds what no image may get from a context
+ */
+export async function digestSelection(
+  tree: SourceTree,
+  sources: readonly Selected[],
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = createHash('sha256');
+  for (const source of sources) {
+    let empty = true;
+    for await (const { step, entry } of walk(tree, source, signal)) {
+      empty = false;
+      if (step === 'leave') continue;
+      hash.update(`${JSON.stringify(await factsOf(tree, entry, signal))}\n`);
+    }
+    if (empty)
+      throw new GantryError(
+        'invalid',
+        `COPY failed: file not found in ${tree.called} or excluded by .dockerignore: stat ${source.path}: file does not exist`,
+        { code: 'source-not-found' },
+      );
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+async function factsOf(tree: SourceTree, entry: TreeEntry, signal: AbortSignal | undefined): Promise<unknown[]> {
+  const { status } = entry;
+  const facts: unknown[] = [
+    entry.path === '' && status.type === 'directory' ? '' : entry.path || showName(entry.name),
+    status.type,
+    status.mode,
+  ];
+  if (tree.keepsOwners) facts.push(status.uid, status.gid);
+  switch (status.type) {
+    case 'symlink':
+      facts.push(showName(entry.link()));
+      break;
+    case 'character-device':
+    case 'block-device':
+      facts.push(status.rdevMajor, status.rdevMinor);
+      break;
+    case 'file':
+    case 'directory': {
+      const fd = entry.open();
+      try {
+        facts.push(xattrsOf(fd).map(([name, value]) => [name, value.toString('base64')]));
+        if (status.type === 'directory') break;
+        const content = createHash('sha256');
+        for await (const chunk of bytesOf(fd, status.size, signal)) content.update(chunk);
+        facts.push(content.digest('hex'));
+      } finally {
+        closeFd(fd);
+      }
+    }
+  }
+  return facts;
+}

@@ -1,0 +1,125 @@
+import { type Dockerfile, frameError } from '#dockerfile/index.ts';
+import { GantryError, throwIfAborted } from '#errors/index.ts';
+import type { Images, NewImage } from '#images/index.ts';
+import { createBaseImages } from './base-images.ts';
+import { readBuildArgs } from './build-args.ts';
+import type { BuildSession } from './build-session.ts';
+import type { BuildEvent } from './builder.ts';
+import { nativePlatform } from './native-platform.ts';
+import { planStages } from './stage-graph.ts';
+import { orderStages } from './stage-output.ts';
+import { recorded, runStage, shortId } from './stage-run.ts';
+import { afterStep, imageConfigOf, type StageState } from './stage-state.ts';
+
+export type Emit = (event: BuildEvent) => void;
+
+type Solvable = Pick<
+  BuildSession,
+  'request' | 'file' | 'context' | 'scratch' | 'driver' | 'steps' | 'layers' | 'cache'
+> & {
+  readonly images: Images;
+};
+
+/**
+ * Builds the target stage and the stages it needs; those that do not wait for each other run at once. The first
+ * failure stops the others, and is what is thrown once they have all stopped.
+ */
+export async function solve(
+  { images, ...given }: Solvable,
+  emit: Emit,
+  outer: AbortSignal,
+): Promise<Omit<NewImage, 'references'>> {
+  const { file, request } = given;
+  checkSyntax(file);
+  const args = readBuildArgs(file, request.buildArgs, nativePlatform);
+  const graph = planStages(file, args.global, request.target);
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  const running = new Map<number, Promise<StageState>>();
+  const session: BuildSession = {
+    ...given,
+    graph,
+    args,
+    baseImage: createBaseImages(images, request, signal),
+    stage: (index) => running.get(index),
+    signal,
+  };
+
+  const labels = Object.entries(request.labels);
+  const total =
+    file.globalArgs.length +
+    graph.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0) +
+    (labels.length > 0 ? 1 : 0);
+  let number = 0;
+  for (const warning of file.warnings)
+    emit({
+      stream: `[WARNING]: ${warning.message}: ${file.stages[0]?.from.span.source.name}:${warning.span.start.line}\n`,
+    });
+  for (const arg of file.globalArgs) emit({ stream: `Step ${++number}/${total} : ${arg.original}\n` });
+
+  const output = orderStages(
+    graph.stages.map(({ stage }) => stage.index),
+    emit,
+  );
+  let firstFailure: { readonly error: unknown } | undefined;
+  for (const planned of graph.stages) {
+    const { index, instructions } = planned.stage;
+    let step = number;
+    number += 1 + instructions.length;
+    const own = output.stage(index);
+    const work = async () => {
+      try {
+        const state = await runStage(session, planned, own, (original) =>
+          own.text(`Step ${++step}/${total} : ${original}\n`),
+        );
+        output.finish(index);
+        return state;
+      } catch (error) {
+        if (firstFailure === undefined) {
+          firstFailure = { error };
+          output.fail(index);
+          failed.abort(error);
+        }
+        throw error;
+      }
+    };
+    const stage = work();
+    stage.catch(() => undefined);
+    running.set(index, stage);
+  }
+  await Promise.allSettled(running.values());
+  throwIfAborted(outer);
+  if (firstFailure !== undefined) throw firstFailure.error;
+  const target = await running.get(graph.target);
+  if (target === undefined) throw new GantryError('internal', 'the target stage was never run');
+
+  let state = target;
+  if (labels.length > 0) {
+    emit({
+      stream: ` ---> ${shortId(state.key)}\nStep ${total}/${total} : LABEL ${labels.map(([k, v]) => `${k}=${v}`).join(' ')}\n`,
+    });
+    const config = { ...state.config, Labels: { ...state.config.Labels, ...request.labels } };
+    const said = `LABEL ${labels.map(([key, value]) => `${key}=${value}`).join(' ')}`;
+    state = afterStep(
+      state,
+      recorded(session, state, { said, config }, { text: (text) => emit({ stream: text }), event: emit }),
+    );
+  }
+  if (args.unconsumed.length > 0)
+    emit({ stream: `[Warning] One or more build-args [${args.unconsumed.join(' ')}] were not consumed\n` });
+  return {
+    config: imageConfigOf(state),
+    layers: await Promise.all((state.tree.exported ?? []).map((l) => l.descriptor)),
+  };
+}
+
+/** `# syntax=` names a frontend; Docker's own is what this builder understands, any version of it. */
+function checkSyntax(file: Dockerfile): void {
+  const syntax = file.directives.find((directive) => directive.name === 'syntax');
+  if (syntax !== undefined && !/^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]\S+)?$/.test(syntax.value))
+    throw frameError(
+      syntax.span,
+      `the frontend "${syntax.value}" is not supported; only docker/dockerfile is`,
+      'unsupported',
+    );
+}

@@ -1,0 +1,223 @@
+import { constants } from 'node:fs';
+import { posix } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { compileGlob, globMatches, hasWildcard } from '#dockerfile/index.ts';
+import { GantryError, throwIfAborted } from '#errors/index.ts';
+import {
+  closeFd,
+  type FileName,
+  type FileStatus,
+  findStatusAt,
+  openAt,
+  readDirectory,
+  readLinkAt,
+  showName,
+  statusOf,
+} from '#linux/index.ts';
+import type { Ignore } from './ignore.ts';
+import { findInRoot, reopen } from './tree-paths.ts';
+
+const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = constants;
+
+/** A tree that files are copied from. It does not change while it is read. */
+export interface SourceTree {
+  /** Directory fd. */
+  readonly root: number;
+  readonly ignore: Ignore;
+  /** Files keep their owners (stages, images); those of a context are root's. */
+  readonly keepsOwners: boolean;
+  /** As messages call it. */
+  readonly called: string;
+}
+
+/** A source as matched: the path in the tree, and the name it gets in a destination directory. */
+export interface Selected {
+  readonly path: string;
+  readonly name: FileName;
+}
+
+export interface TreeEntry {
+  /** Relative to the selected source; '' is the source itself. */
+  readonly path: string;
+  readonly name: FileName;
+  readonly status: FileStatus;
+  /** An fd of a regular file's or directory's content; the caller closes it. */
+  open(): number;
+  /** The target of a symbolic link. */
+  link(): FileName;
+}
+
+/** A directory is entered, then what is in it comes, then it is left. */
+export interface WalkStep {
+  readonly step: 'enter' | 'leaf' | 'leave';
+  readonly entry: TreeEntry;
+}
+
+const join = (directory: string, name: string) => (directory === '' ? name : `${directory}/${name}`);
+
+/**
+ * The paths that COPY's sources name, in order. A source without wildcards must exist.
+ * @throws GantryError invalid, in Docker's words
+ */
+export function selectSources(tree: SourceTree, patterns: readonly string[]): readonly Selected[] {
+  const selected = patterns.flatMap((pattern) => {
+    const clean = posix.normalize(pattern).replace(/^\/+/, '').replace(/\/+$/, '');
+    if (clean === '..' || clean.startsWith('../'))
+      throw new GantryError('invalid', `COPY failed: forbidden path outside the ${tree.called}: ${pattern}`);
+    const path = clean === '.' ? '' : clean;
+    if (hasWildcard(path)) return matches(tree, path);
+    const handle = findInRoot(tree.root, path);
+    if (handle === undefined || (tree.ignore.ignores(path) && !tree.ignore.hasExceptions)) {
+      if (handle !== undefined) closeFd(handle);
+      throw missing(tree, pattern);
+    }
+    closeFd(handle);
+    return [{ path, name: posix.basename(path) }];
+  });
+  if (selected.length === 0)
+    throw new GantryError(
+      'invalid',
+      `COPY failed: no source files were specified: ${patterns.map((p) => `"${p}"`).join(', ')} matches nothing in the ${tree.called}`,
+      { code: 'no-source-files' },
+    );
+  return selected;
+}
+
+const missing = (tree: SourceTree, pattern: string) =>
+  new GantryError(
+    'invalid',
+    tree.ignore.empty
+      ? `COPY failed: file not found in ${tree.called}: stat ${pattern}: file does not exist`
+      : `COPY failed: file not found in ${tree.called} or excluded by .dockerignore: stat ${pattern}: file does not exist`,
+    { code: 'source-not-found' },
+  );
+
+/** Go's filepath.Match, component by component. */
+function matches(tree: SourceTree, pattern: string): readonly Selected[] {
+  let found = [''];
+  for (const component of pattern.split('/')) {
+    if (!hasWildcard(component)) {
+      found = found.map((path) => join(path, component));
+      continue;
+    }
+    const glob = compileGlob(component);
+    found = found.flatMap((path) =>
+      namesIn(tree.root, path)
+        .filter((name) => globMatches(glob, name))
+        .map((name) => join(path, name)),
+    );
+  }
+  return found
+    .filter((path) => {
+      if (tree.ignore.ignores(path) && !tree.ignore.hasExceptions) return false;
+      const handle = findInRoot(tree.root, path);
+      if (handle !== undefined) closeFd(handle);
+      return handle !== undefined;
+    })
+    .map((path) => ({ path, name: posix.basename(path) }));
+}
+
+function namesIn(root: number, path: string): readonly string[] {
+  const handle = findInRoot(root, path);
+  if (handle === undefined) return [];
+  try {
+    if (statusOf(handle).type !== 'directory') return [];
+    const fd = reopen(handle, O_DIRECTORY);
+    try {
+      return readDirectory(fd)
+        .flatMap(({ name }) => (typeof name === 'string' ? [name] : []))
+        .sort();
+    } finally {
+      closeFd(fd);
+    }
+  } finally {
+    closeFd(handle);
+  }
+}
+
+interface Frame {
+  readonly fd: number;
+  readonly entry: TreeEntry;
+  readonly names: FileName[];
+  entered: boolean;
+}
+
+const sorted = (fd: number): FileName[] =>
+  readDirectory(fd)
+    .map(({ name }) => name)
+    .sort((a, b) => (showName(a) < showName(b) ? 1 : -1));
+
+/**
+ * Everything of one selected source that is not ignored, in a stable order. The source itself may be a link (it is
+ * followed inside the tree); links below it are entries. An ignored directory is entered only for an exception in it.
+ */
+export async function* walk(
+  tree: SourceTree,
+  source: Selected,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalkStep, void> {
+  const handle = findInRoot(tree.root, source.path);
+  if (handle === undefined) throw missing(tree, source.path);
+  const frames: Frame[] = [];
+  const ignored = (path: string) => !tree.ignore.empty && path !== '' && tree.ignore.ignores(path);
+  try {
+    const status = statusOf(handle);
+    const top: TreeEntry = {
+      path: '',
+      name: source.name,
+      status,
+      open: () => reopen(handle),
+      link: () => readLinkAt(handle, ''),
+    };
+    if (status.type !== 'directory') {
+      if (!ignored(source.path)) yield { step: 'leaf', entry: top };
+      return;
+    }
+    const enterPending = function* (): Generator<WalkStep> {
+      for (const frame of frames) {
+        if (!frame.entered) yield { step: 'enter', entry: frame.entry };
+        frame.entered = true;
+      }
+    };
+    const push = (entry: TreeEntry, fd: number) => frames.push({ fd, entry, names: sorted(fd), entered: false });
+    push(top, reopen(handle, O_DIRECTORY));
+    if (!ignored(source.path)) yield* enterPending();
+    for (let count = 1; ; count++) {
+      const frame = frames.at(-1);
+      if (frame === undefined) break;
+      const name = frame.names.pop();
+      if (name === undefined) {
+        if (frame.entered) yield { step: 'leave', entry: frame.entry };
+        frames.pop();
+        closeFd(frame.fd);
+        continue;
+      }
+      if (count % 256 === 0) {
+        await setImmediate();
+        throwIfAborted(signal);
+      }
+      const path = join(frame.entry.path, showName(name));
+      const skip = ignored(join(source.path, path));
+      const found = findStatusAt(frame.fd, name);
+      if (found === undefined) continue;
+      const entry: TreeEntry = {
+        path,
+        name,
+        status: found,
+        open: () => openAt(frame.fd, name, O_RDONLY | O_NONBLOCK),
+        link: () => readLinkAt(frame.fd, name),
+      };
+      if (found.type === 'directory') {
+        if (skip && !tree.ignore.hasExceptions) continue;
+        push(entry, openAt(frame.fd, name, O_RDONLY | O_DIRECTORY));
+        if (!skip) yield* enterPending();
+      } else if (!skip) {
+        yield* enterPending();
+        yield { step: 'leaf', entry };
+      }
+    }
+  } finally {
+    for (const frame of frames) closeFd(frame.fd);
+    closeFd(handle);
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  type Dockerfile,
+  expandWord,
+  frameError,
+  type Lookup,
+  nearest,
+  type Stage,
+  type Word,
+} from '#dockerfile/index.ts';
+import { GantryError } from '#errors/index.ts';
+
+/** Where a file tree comes from: nowhere, an earlier stage, or an image. */
+export type Origin =
+  | { readonly from: 'scratch' }
+  | { readonly from: 'stage'; readonly index: number }
+  | { readonly from: 'image'; readonly reference: string; readonly word: Word };
+
+export interface PlannedStage {
+  readonly stage: Stage;
+  readonly base: Origin;
+  readonly platform?: { readonly text: string; readonly word: Word };
+  /** Its layers reach the image: it is the target, or the target stands on it. */
+  readonly exported: boolean;
+}
+
+/** The stages that a build needs, in the file's order; others are never looked at. */
+export interface StageGraph {
+  readonly target: number;
+  readonly stages: readonly PlannedStage[];
+  /** What `--from` names inside stage `index`. @throws GantryError invalid, as a code frame */
+  origin(word: Word, index: number): Origin;
+}
+
+/** Decides what has to be built. @throws GantryError invalid (an unknown target; a name that cannot be) */
+export function planStages(file: Dockerfile, global: Lookup, targetName: string | undefined): StageGraph {
+  const { stages } = file;
+  const earlier = (name: string, before: number): number | undefined => {
+    const named = stages.findLastIndex((stage) => stage.index < before && stage.name === name.toLowerCase());
+    return named < 0 ? undefined : named;
+  };
+  const bases = stages.map((stage): Origin => {
+    const { image } = stage.from;
+    const reference = expandWord(image, global, file.escape);
+    if (reference === '')
+      throw frameError(image.span, `base name (${image.text}) should not be blank; give its ARG a value`);
+    if (reference.toLowerCase() === 'scratch') return { from: 'scratch' };
+    const index = earlier(reference, stage.index);
+    return index === undefined ? { from: 'image', reference, word: image } : { from: 'stage', index };
+  });
+
+  const origin = (word: Word, index: number): Origin => {
+    if (word.text.includes('$'))
+      throw frameError(
+        word.span,
+        'variable expansion is not supported for --from; name a stage with FROM … AS instead',
+      );
+    if (word.text === '') throw frameError(word.span, '--from needs a stage or an image');
+    if (/^\d+$/.test(word.text)) {
+      const number = Number(word.text);
+      if (number >= index)
+        throw frameError(word.span, `invalid from flag value ${word.text}: only an earlier stage can be copied from`);
+      return { from: 'stage', index: number };
+    }
+    const found = earlier(word.text, index);
+    if (found !== undefined) return { from: 'stage', index: found };
+    if (stages[index]?.name === word.text.toLowerCase())
+      throw frameError(word.span, `invalid from flag value ${word.text}: a stage cannot copy from itself`);
+    return word.text.toLowerCase() === 'scratch' ? { from: 'scratch' } : { from: 'image', reference: word.text, word };
+  };
+
+  const target = targetName === undefined ? stages.length - 1 : targetOf(stages, targetName);
+  const needed = new Set<number>();
+  const visit = (index: number): void => {
+    const stage = stages[index];
+    const base = bases[index];
+    if (stage === undefined || base === undefined || needed.has(index)) return;
+    needed.add(index);
+    const origins = stage.instructions.flatMap((instruction) =>
+      instruction.kind === 'COPY' && instruction.from !== undefined ? [origin(instruction.from, index)] : [],
+    );
+    for (const one of [base, ...origins]) if (one.from === 'stage') visit(one.index);
+  };
+  visit(target);
+
+  const exported = new Set<number>();
+  for (let at: Origin | undefined = { from: 'stage', index: target }; at?.from === 'stage'; at = bases[at.index])
+    exported.add(at.index);
+
+  return {
+    target,
+    origin,
+    stages: stages.flatMap((stage, index): PlannedStage[] => {
+      const base = bases[index];
+      if (base === undefined || !needed.has(index)) return [];
+      const word = stage.from.platform;
+      const platform = word === undefined ? {} : { platform: { text: expandWord(word, global, file.escape), word } };
+      return [{ stage, base, exported: exported.has(index), ...platform }];
+    }),
+  };
+}
+
+function targetOf(stages: readonly Stage[], name: string): number {
+  const named = stages.findIndex((stage) => stage.name === name.toLowerCase());
+  if (named >= 0) return named;
+  if (/^\d+$/.test(name) && stages[Number(name)] !== undefined) return Number(name);
+  const names = stages.flatMap((stage) => stage.name ?? []);
+  const near = nearest(name, names);
+  const hint =
+    near === undefined ? (names.length === 0 ? '' : `; stages are ${names.join(', ')}`) : `; did you mean ${near}?`;
+  throw new GantryError('invalid', `target stage "${name}" could not be found${hint}`, { code: 'target-not-found' });
+}
