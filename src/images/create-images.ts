@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { addAbortSignal, type Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
 import type { RegistryClient } from '#distribution/index.ts';
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
 import type { GraphDriver } from '#snapshots/index.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { createCollector } from './collector.ts';
@@ -102,8 +103,9 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
   const images: Images = {
     get: async (nameOrId) => lookup.get(nameOrId),
     list: async () => lookup.list(),
-    pull: async (reference, options) => lookup.image(await pull(deps, reference, options)),
-    push: (reference, options) => push(deps, reference, options),
+    pull: (reference, options) =>
+      cancellable(options.signal, async () => lookup.image(await pull(deps, reference, options))),
+    push: (reference, options) => cancellable(options.signal, () => push(deps, reference, options)),
 
     async tag(source, target) {
       const ref = tagReference(target);
@@ -114,12 +116,16 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
 
     remove: (nameOrId, options) => remove(deps, lookup, nameOrId, options),
 
-    load: (source, options = {}) => load(deps, lookup, source, options),
+    load: (source, options = {}) =>
+      cancellable(options.signal, () => load(deps, lookup, ending(source, options.signal), options)),
     save: (names, options = {}) => save(deps, lookup, names, options),
-    import: async (source, options) => lookup.image(await importRootfs(deps, source, options)),
+    import: (source, options) =>
+      cancellable(options.signal, async () =>
+        lookup.image(await importRootfs(deps, ending(source, options.signal), options)),
+      ),
 
     async addLayer(tar, { signal } = {}) {
-      const { layer, release } = await storeLayer(deps, tar, signal);
+      const { layer, release } = await cancellable(signal, () => storeLayer(deps, ending(tar, signal), signal));
       const { digest } = layer.descriptor;
       if (fresh.has(digest)) release();
       else fresh.set(digest, release);
@@ -155,6 +161,21 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
   };
   return images;
 }
+
+/** Streams and sockets end in errors of their own when a signal fires; whoever fired it is told `cancelled`. */
+async function cancellable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  throwIfAborted(signal);
+  try {
+    return await work();
+  } catch (error) {
+    if (!isGantryError(error, 'cancelled')) throwIfAborted(signal);
+    throw error;
+  }
+}
+
+/** The same stream, which ends with an error when the signal fires, however long its sender is silent. */
+const ending = (source: Readable, signal: AbortSignal | undefined): Readable =>
+  signal === undefined ? source : addAbortSignal(signal, source);
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;

@@ -65,12 +65,12 @@ export async function load(
   }
   const namesOf = new Map<string, readonly string[]>();
   for (const { config, tags } of docker ?? []) namesOf.set(archive.find(config)?.digest ?? '', tags);
-  for (const descriptor of await layoutManifests(index)) {
+  for (const [descriptor, annotated] of named(await layoutManifests(index))) {
     const image = await layoutImage(archive, descriptor);
     const { config, layers } = image.manifest;
     await using _work = await deps.begin([image.descriptor.digest, config.digest, ...layers.map((l) => l.digest)]);
     for (const layer of layers) await adopt(deps, blobIn(archive, layer));
-    const names = namesOf.get(config.digest) ?? annotatedNames(descriptor);
+    const names = namesOf.get(config.digest) ?? annotated;
     await loadOne(image, [...new Set(names.map((name) => tagKey(tagReference(name))))]);
   }
   return loaded;
@@ -212,6 +212,17 @@ async function layoutImage(archive: ArchiveSpool, top: Descriptor): Promise<Imag
     if (isIndexType(descriptor.mediaType)) continue;
   }
   throw new GantryError('unsupported', `${top.digest} nests too many indexes`);
+}
+
+/** A layout mentions an image once for each of its names: here it comes once, with all of them. */
+function named(descriptors: readonly Descriptor[]): ReadonlyMap<Descriptor, readonly string[]> {
+  const byDigest = Map.groupBy(descriptors, ({ digest }) => digest);
+  return new Map(
+    [...byDigest.values()].flatMap((mentions) => {
+      const [first] = mentions;
+      return first === undefined ? [] : [[first, mentions.flatMap(annotatedNames)] as const];
+    }),
+  );
 }
 
 /** `io.containerd.image.name` is a whole name; the OCI annotation may be one, or a bare tag, which names nothing. */

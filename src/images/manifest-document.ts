@@ -75,7 +75,7 @@ const parseDescriptors = (value: unknown, field: string, what: string): readonly
  */
 export function parseManifestDocument(bytes: Uint8Array, declared: string, what: string): ManifestDocument {
   const document = parseJsonObject(bytes, `the manifest of ${what}`);
-  if (document.schemaVersion === 1 || declared.includes('manifest.v1+'))
+  if (document.schemaVersion === 1 || declared.startsWith('application/vnd.docker.distribution.manifest.v1+'))
     throw new GantryError(
       'unsupported',
       `${what} is a schema 1 image, which was withdrawn because its layers cannot be verified; ask its publisher to push it with Docker 1.10 or newer`,

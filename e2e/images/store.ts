@@ -1,0 +1,70 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { DatabaseSync } from 'node:sqlite';
+import { type ContentStore, createContentStore } from '#content/index.ts';
+import { createRegistryClient } from '#distribution/index.ts';
+import { createImages, type Images, type ProgressEvent } from '#images/index.ts';
+import { createOverlay2Driver, createVfsDriver, type GraphDriver } from '#snapshots/index.ts';
+
+export interface Store extends AsyncDisposable {
+  readonly root: string;
+  readonly images: Images;
+  readonly content: ContentStore;
+  readonly driver: GraphDriver;
+  /** Digests of all blobs. */
+  blobs(): Promise<string[]>;
+  layers(): Promise<string[]>;
+  staged(): string[];
+  /** Closes the database and opens everything again on the same root, as a daemon that starts. */
+  reopen(): Promise<Store>;
+}
+
+/** A whole image store in a root of its own, on the real driver. */
+export async function openStore(
+  options: { readonly driver?: 'overlay2' | 'vfs'; readonly root?: string } = {},
+): Promise<Store> {
+  const root = options.root ?? (await mkdtemp(`${tmpdir()}/gantry-images-`));
+  const db = new DatabaseSync(`${root}/gantry.db`);
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  const content = await createContentStore({ root: `${root}/content` });
+  const driver =
+    options.driver === 'vfs'
+      ? await createVfsDriver({ root: `${root}/vfs` })
+      : await createOverlay2Driver({ root: `${root}/overlay2` });
+  const registry = createRegistryClient();
+  const images = await createImages({ db, content, driver, registry });
+  let reopened = false;
+  return {
+    root,
+    images,
+    content,
+    driver,
+    blobs: async () => (await Array.fromAsync(content.list())).map(({ digest }) => digest).toSorted(),
+    layers: async () => (await Array.fromAsync(driver.layers())).map(({ chainId }) => chainId).toSorted(),
+    staged: () => (existsSync(content.staging) ? readdirSync(content.staging) : []),
+    reopen() {
+      reopened = true;
+      registry[Symbol.dispose]();
+      db.close();
+      return openStore({ ...options, root });
+    },
+    async [Symbol.asyncDispose]() {
+      if (reopened) return;
+      registry[Symbol.dispose]();
+      db.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Progress as text lines, byte counts left out. */
+export function transcript() {
+  const lines: string[] = [];
+  return {
+    lines,
+    onProgress({ id, status, current }: ProgressEvent) {
+      if (current === undefined) lines.push(id === undefined ? status : `${id}: ${status}`);
+    },
+  };
+}
