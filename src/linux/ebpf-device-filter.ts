@@ -24,13 +24,13 @@ function load(program: Buffer, about: string): number {
   return bpf('load', attributes, about);
 }
 
-/** BPF_PROG_ATTACH and BPF_PROG_DETACH have one layout. */
-function attachment(cgroup: number, program: number): Buffer {
+/** The layout of BPF_PROG_ATTACH and BPF_PROG_DETACH; a detach takes no flags. */
+function attachment(cgroup: number, program: number, flags: number): Buffer {
   const attributes = Buffer.alloc(16);
   attributes.writeInt32LE(cgroup, 0);
   attributes.writeInt32LE(program, 4);
   attributes.writeUInt32LE(BPF_CGROUP_DEVICE, 8);
-  attributes.writeUInt32LE(BPF_F_ALLOW_MULTI, 12);
+  attributes.writeUInt32LE(flags, 12);
   return attributes;
 }
 
@@ -62,11 +62,11 @@ export function attachDeviceFilter(directory: string, rules: DeviceRules): void 
     const cgroup = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       const old = attachedIds(cgroup, directory);
-      bpf('attach', attachment(cgroup, program), `device rules to ${directory}`);
+      bpf('attach', attachment(cgroup, program, BPF_F_ALLOW_MULTI), `device rules to ${directory}`);
       for (const id of old) {
         const before = programById(id, directory);
         try {
-          bpf('detach', attachment(cgroup, before), `former device rules of ${directory}`);
+          bpf('detach', attachment(cgroup, before, 0), `former device rules of ${directory}`);
         } finally {
           closeSync(before);
         }
