@@ -1,0 +1,6 @@
+# escape=`
+FROM x
+COPY a c:\dir\
+RUN one `
+
+  two

@@ -1,0 +1,2 @@
+FROM x AS a
+FROM y AS A

@@ -1,0 +1,2 @@
+FROM x
+COPY --form=a b c

@@ -1,0 +1,2 @@
+FROM x
+HEALTHCHECK --interval=fast CMD true

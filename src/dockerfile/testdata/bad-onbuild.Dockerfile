@@ -1,0 +1,2 @@
+FROM x
+ONBUILD FROM y
