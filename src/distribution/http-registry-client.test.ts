@@ -106,3 +106,60 @@ test('createRegistryClient names a host that is not there, and refuses a wrong m
   const ref = { registry: registry.host, repository: 'a', digest: digestOf('other') };
   await assert.rejects(client.getManifest(ref), { code: 'digest-mismatch' });
 });
+
+test('getBlob from a byte on takes a range, or skips where the registry sends all, and refuses another range', async () => {
+  let answer: 'range' | 'all' | 'other' = 'range';
+  using registry = await serve((_request, response) => {
+    if (answer === 'all') response.end('layer');
+    else response.writeHead(206, { 'content-range': answer === 'range' ? 'bytes 2-4/5' : 'bytes 0-4/5' }).end('yer');
+  });
+  using client = createRegistryClient();
+  const ref = { registry: registry.host, repository: 'ana/hello', tag: 'v1' };
+  const rest = async () =>
+    Buffer.concat(
+      (await (await client.getBlob(ref, digestOf('layer'), { start: 2 })).toArray()) as Buffer[],
+    ).toString();
+  assert.equal(await rest(), 'yer');
+  answer = 'all';
+  assert.equal(await rest(), 'yer');
+  answer = 'other';
+  await assert.rejects(rest(), { kind: 'unavailable', message: /from byte 2/ });
+});
+
+test('putBlob uploads where no source of a mount can be read, and ends the upload a miss began', async () => {
+  const seen: string[] = [];
+  using registry = await serve((request, response) => {
+    const url = new URL(request.url ?? '', 'http://x');
+    seen.push(`${request.method} ${url.searchParams.get('from') ?? url.pathname}`);
+    request.resume();
+    const from = url.searchParams.get('from');
+    if (request.method === 'HEAD') response.writeHead(404).end();
+    else if (from === 'ben/secret') response.writeHead(403).end();
+    else if (request.method === 'POST') response.writeHead(202, { location: `/v2/up/${from ?? 'own'}` }).end();
+    else response.writeHead(request.method === 'DELETE' ? 204 : 201).end();
+  });
+  using client = createRegistryClient();
+  const ref = { registry: registry.host, repository: 'ana/hello', tag: 'v1' };
+  const open = () => Promise.resolve(Readable.from([Buffer.from('layer')]));
+  const blob = { digest: digestOf('layer'), size: 5, open };
+  const mountFrom = ['ana/gone', 'ben/secret'];
+  assert.deepEqual(await client.putBlob(ref, blob, { mountFrom }), { how: 'uploaded' });
+  assert.deepEqual(seen.slice(1), [
+    'POST ana/gone',
+    'DELETE /v2/up/ana/gone',
+    'POST ben/secret',
+    'POST /v2/ana/hello/blobs/uploads/',
+    'PUT /v2/up/own',
+  ]);
+});
+
+test('a password is not sent in the clear to where a registry points', async () => {
+  using registry = await serve((_request, response) =>
+    response.writeHead(401, { 'www-authenticate': 'Bearer realm="http://tokens.invalid/t"' }).end(),
+  );
+  using client = createRegistryClient();
+  await assert.rejects(client.login(registry.host, { username: 'ana', password: 'pw' }), {
+    kind: 'unavailable',
+    message: /in the clear to tokens\.invalid; refused/,
+  });
+});

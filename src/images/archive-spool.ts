@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import { readTar } from '#tar/index.ts';
 import { inflate } from './inflate.ts';
+import { stagedFile } from './staged-file.ts';
 
 /** A file of an archive, on disk under a name of ours. */
 export interface SpooledFile {
@@ -33,7 +34,7 @@ export async function spoolArchive(
   staging: string,
   signal: AbortSignal | undefined,
 ): Promise<ArchiveSpool> {
-  const directory = `${staging}/archive-${randomUUID()}`;
+  const directory = stagedFile(staging);
   const files = new Map<string, SpooledFile>();
   const links = new Map<string, string>();
   const digests = new Map<string, SpooledFile>();

@@ -1,3 +1,4 @@
+import { readdir, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
@@ -20,6 +21,7 @@ import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { remove } from './remove.ts';
 import { save } from './save.ts';
+import { stagedName } from './staged-file.ts';
 import { composeImage, keepImage, storeLayer } from './store-image.ts';
 import { createTurns } from './turns.ts';
 
@@ -97,6 +99,7 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
 
   const deps: Deps = { content, driver, registry, table, leases, layers, collector, begin, keepDocuments, writeIndex };
   const lookup = createLookup(table);
+  await sweepStaging(content.staging);
   await collector.everything();
   await writeIndex();
 
@@ -160,6 +163,12 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
     },
   };
   return images;
+}
+
+/** Half-taken files of this service that a crash left. Nothing of it runs yet, so all of them are stale. */
+async function sweepStaging(staging: string): Promise<void> {
+  for (const name of await readdir(staging))
+    if (stagedName.test(name)) await rm(`${staging}/${name}`, { recursive: true, force: true });
 }
 
 /** Streams and sockets end in errors of their own when a signal fires; whoever fired it is told `cancelled`. */

@@ -49,7 +49,9 @@ export function createFlights<Event>() {
     if (flight.latest !== undefined) listener(flight.latest);
     flight.listeners.add(listener);
     const left = Promise.withResolvers<never>();
+    let gone = false;
     const leave = () => {
+      gone = true;
       flight.listeners.delete(listener);
       const cancelled = new GantryError('cancelled', 'the operation was cancelled', { cause: signal?.reason });
       if (flight.listeners.size > 0) {
@@ -64,7 +66,9 @@ export function createFlights<Event>() {
       );
     };
     signal?.addEventListener('abort', leave, { once: true });
-    const share = Promise.race([flight.task, left.promise]).finally(() => {
+    // Who has left is told so, however the work ends.
+    const ended = flight.task.finally(() => (gone ? left.promise : undefined));
+    const share = Promise.race([ended, left.promise]).finally(() => {
       signal?.removeEventListener('abort', leave);
       flight.listeners.delete(listener);
     });

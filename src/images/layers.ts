@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
@@ -9,6 +8,7 @@ import type { ChainLayer } from './image-document.ts';
 import type { ImageTable } from './image-table.ts';
 import { passLayer } from './layer-pass.ts';
 import type { LayerProgress } from './progress.ts';
+import { stagedFile } from './staged-file.ts';
 import { createKeyedTurns, createTurns, orAborted } from './turns.ts';
 
 const downloadsAtOnce = 3;
@@ -103,7 +103,7 @@ export function createLayers({
               },
             );
           const leaveDownloads = await downloads.enter(signal);
-          const file = `${content.staging}/layer-${randomUUID()}`;
+          const file = stagedFile(content.staging);
           try {
             const target = unpacked || !driver.independentLayers ? undefined : await prepare(layer, signal);
             writer = target?.writer;
