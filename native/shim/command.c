@@ -1,4 +1,5 @@
-// The command mode: another OCI runtime makes the process, this shim adopts it.
+// The command mode: another OCI runtime makes the process, this shim adopts it. The create command sees what the plan's
+// other operations make before it (the root filesystem, in a mount namespace of that command alone).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,35 +14,64 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "launcher/steps.h"
 #include "shim.h"
 
 enum { CANNOT_RUN = 127 };
 
-// Runs a command to its end. Returns its exit code, 128 + signal, or -1 with errno.
-static int run(const struct plan_arg *command, const int stdio[3]) {
+// In the command's own process. False when an operation failed: the parent has been told.
+static bool prepare(const struct plan *plan, int status) {
+  struct steps steps;
+  steps_init(&steps, plan);
+  for (; steps.index < plan->count; steps.index++) {
+    const struct plan_op *op = &plan->ops[steps.index];
+    if (op->code == OP_COMMAND || step_run(&steps, op) == 0) continue;
+    struct status_packet packet;
+    status_send(status, &packet, status_error(&packet, (uint32_t)steps.index, op->code, errno, steps.detail));
+    return false;
+  }
+  return true;
+}
+
+// Runs a command to its end, with what `before` (or NULL) prepares. Returns its exit code, 128 + signal, or -1 with
+// errno; where preparing failed, `failure` says so.
+static int run(const struct plan_arg *command, const int stdio[3], const struct plan *before, struct failure *failure) {
+  int status[2], ended_with = 0;
+  failure->length = 0;
   char **argv = plan_strings(command);
   if (argv == NULL) return -1;
+  if (pipe2(status, O_CLOEXEC) < 0) {
+    free(argv);
+    return -1;
+  }
   pid_t pid = fork();
   if (pid == 0) {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     for (int i = 1; i < NSIG; i++) sigaction(i, &by_default, NULL);
     for (int i = 0; i < 3; i++) dup2(stdio[i], i);
+    if (before != NULL && !prepare(before, status[1])) _exit(CANNOT_RUN);
     execvp(argv[0], argv);
     _exit(CANNOT_RUN);
   }
+  close(status[1]);
   free(argv);
-  int status = 0;
   pid_t ended = pid;
-  while (pid > 0 && (ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR) continue;
+  while (pid > 0 && (ended = waitpid(pid, &ended_with, 0)) < 0 && errno == EINTR) continue;
+  int error = errno;
+  ssize_t length = read(status[0], &failure->packet, sizeof failure->packet);
+  close(status[0]);
+  errno = error;
   if (ended < 0) return -1;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  if (length >= STATUS_HEAD) failure->length = (size_t)length;
+  return WIFSIGNALED(ended_with) ? 128 + WTERMSIG(ended_with) : WEXITSTATUS(ended_with);
 }
 
-static bool run_or_fail(const struct plan_arg *command, const int stdio[3], struct failure *failure) {
-  int code = run(command, stdio);
+static bool run_or_fail(const struct plan_arg *command, const int stdio[3], const struct plan *before, struct failure *failure) {
+  int code = run(command, stdio, before, failure);
   if (code == 0) return true;
   if (code < 0) return fail(failure, errno, command->bytes);
-  failure->length = status_error(&failure->packet, (uint32_t)STATUS_NO_INDEX, OP_COMMAND, code, command->bytes);
+  if (failure->length == 0)
+    failure->length = status_error(&failure->packet, (uint32_t)STATUS_NO_INDEX, OP_COMMAND, code, command->bytes);
   return false;
 }
 
@@ -97,7 +127,7 @@ static bool make(struct shim *shim, const struct plan_arg *command, struct failu
   const char *console = shim->command->args[3].bytes;
   int listener = shim->terminal ? listen_for_console(console) : -1;
   if (shim->terminal && listener < 0) return fail(failure, errno, console);
-  bool made = run_or_fail(command, shim->child_stdio, failure) && adopt(shim, failure);
+  bool made = run_or_fail(command, shim->child_stdio, &shim->plan, failure) && adopt(shim, failure);
   if (shim->terminal) {
     int master = made ? receive_console(listener) : -1;
     close(listener);
@@ -118,5 +148,5 @@ bool command_start(struct shim *shim, struct failure *failure) {
   if (shim->command->args[0].length == 0) return make(shim, &shim->command->args[1], failure);
   if (shim->command->args[1].length == 0) return true;
   const int null[] = {0, 0, 0};
-  return run_or_fail(&shim->command->args[1], null, failure);
+  return run_or_fail(&shim->command->args[1], null, NULL, failure);
 }

@@ -11,7 +11,8 @@
  *      comes when the child is ready, `start` lets it exec.
  *   2. command mode: the plan holds `command` instead. The shim becomes a subreaper and runs the create command with the
  *      container's stdio (pipes; with a terminal /dev/null and the console socket, on which it listens), waits for it,
- *      reads the pid file and adopts that pid. `start` runs the start command: with /dev/null as stdio if the create
+ *      reads the pid file and adopts that pid. Operations of the plan that make something (`unshare`, `fsopen`, `attach`,
+ *      …) are carried out in that command's process before it, so that a mount is seen by it and by nothing else. `start` runs the start command: with /dev/null as stdio if the create
  *      command was there, else (an OCI runtime's `exec --detach`, which has no create) with the process's stdio, and then
  *      adopts the pid. A command that fails is answered by `error` with its exit status; what it says goes to its own --log.
  * From then on the two are the same: stdio, log, exit status, `exit.json`, and frames on `<directory>/shim.sock`.
