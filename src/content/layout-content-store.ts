@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
-import { kindOfErrno } from '#linux/index.ts';
+import { GantryError, throwIfAborted } from '#errors/index.ts';
+import { fileOperation } from '#linux/index.ts';
 import { type ImageIndex, isDigest, mediaTypes, parseDigest } from '#oci/index.ts';
 import type { ContentStore } from './content-store.ts';
 
@@ -20,7 +20,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     const { algorithm, hex } = parseDigest(digest);
     return `${root}/blobs/${algorithm}/${hex}`;
   };
-  await attempt(`open the content store ${root}`, async () => {
+  await fileOperation(`open the content store ${root}`, async () => {
     for (const directory of [staging, `${root}/blobs/sha256`, `${root}/blobs/sha512`])
       await mkdir(directory, { recursive: true, mode: 0o700 });
     await sweep(staging);
@@ -55,7 +55,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     path,
     async stat(digest) {
       const target = path(digest);
-      return attempt(`look for blob ${digest}`, async () => {
+      return fileOperation(`look for blob ${digest}`, async () => {
         const found = await stat(target).catch(ifMissing(undefined));
         return found === undefined ? undefined : { size: found.size };
       });
@@ -87,7 +87,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     async ingest(source, expected = {}, { signal } = {}) {
       const algorithm = expected.digest === undefined ? 'sha256' : parseDigest(expected.digest).algorithm;
       const temporary = `${staging}/${randomUUID()}`;
-      return attempt(`store blob ${expected.digest ?? ''}`.trimEnd(), async () => {
+      return fileOperation(`store blob ${expected.digest ?? ''}`.trimEnd(), async () => {
         try {
           const blob = await writeHashed(temporary, source, { algorithm, limit: expected.size, signal });
           if (expected.size !== undefined && blob.size !== expected.size) throw sizeMismatch(expected, blob.size);
@@ -108,7 +108,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     },
     async adopt(file, { digest, size }) {
       path(digest);
-      await attempt(`adopt ${file} as ${digest}`, async () => {
+      await fileOperation(`adopt ${file} as ${digest}`, async () => {
         const handle = await open(file, 'r+');
         try {
           const found = (await handle.stat()).size;
@@ -122,7 +122,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     },
     async delete(digest) {
       const target = path(digest);
-      await attempt(`delete blob ${digest}`, () => rm(target, { force: true }));
+      await fileOperation(`delete blob ${digest}`, () => rm(target, { force: true }));
     },
     async *list() {
       for (const algorithm of ['sha256', 'sha512']) {
@@ -135,7 +135,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
       }
     },
     async writeIndex(manifests) {
-      await attempt('write index.json', () => replaceFile(`${root}/index.json`, indexOf(manifests)));
+      await fileOperation('write index.json', () => replaceFile(`${root}/index.json`, indexOf(manifests)));
     },
   };
 }
@@ -206,7 +206,7 @@ async function* untilAborted(
 }
 
 async function openBlob(path: string, digest: string): Promise<FileHandle> {
-  return attempt(`open blob ${digest}`, async () => {
+  return fileOperation(`open blob ${digest}`, async () => {
     const handle = await open(path, 'r').catch(ifMissing(undefined));
     if (handle === undefined) throw new GantryError('not-found', `the content store has no blob ${digest}`);
     return handle;
@@ -242,14 +242,3 @@ const ifMissing =
     if (error.code === 'ENOENT') return value;
     throw error;
   };
-
-/** Runs file operations; what Node throws becomes a GantryError of the errno's kind that says what was being done. */
-async function attempt<T>(what: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    if (isGantryError(error) || !(error instanceof Error) || !('syscall' in error)) throw error;
-    const code = String((error as NodeJS.ErrnoException).code);
-    throw new GantryError(kindOfErrno(code), `cannot ${what}: ${error.message}`, { code, cause: error });
-  }
-}

@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { GantryError, isGantryError } from '#errors/index.ts';
+import { closeFd, fileOperation, openDirectory, removeTree, syncFd, syncFileSystem } from '#linux/index.ts';
+import { isDigest, parseDigest } from '#oci/index.ts';
+
+/**
+ * What both drivers keep on disk, and the only place that renames in it:
+ *
+ *   layers/<hex>/{layer.json,diff/}    a committed layer
+ *   diffs/<id>/{diff.json,diff/,work/} a writable diff (`work/` is the overlay's own)
+ *   staging/<uuid>/                    what is being made or removed; swept when the store is opened
+ *
+ * A directory appears under `layers/` or `diffs/` by one rename, whole, and leaves by one. One process owns a root, so
+ * what is there is read once and known from then on.
+ */
+export interface SnapshotStore {
+  /** Of the running kernel (/proc/sys/kernel/random/boot_id). */
+  readonly bootId: string;
+  readonly layers: ReadonlyMap<string, LayerRecord>;
+  readonly diffs: ReadonlyMap<string, DiffRecord>;
+  layerPath(chainId: string): string;
+  diffPath(id: string): string;
+  /** @throws GantryError not-found */
+  layer(chainId: string): LayerRecord;
+  diff(id: string): DiffRecord;
+  /** The chain's layers, topmost first. @throws GantryError not-found */
+  chain(top: string | undefined): readonly string[];
+  /** A new directory for something that is being made. */
+  stage(): Promise<string>;
+  /** Removes a staged directory. */
+  discard(staged: string): Promise<void>;
+  /** Makes a staged directory durable, and visible as a layer; where the layer exists, removes it. */
+  publishLayer(staged: string, chainId: string, record: LayerRecord): Promise<void>;
+  /** Makes a staged directory visible as a diff. @throws GantryError conflict */
+  publishDiff(staged: string, id: string, options: { parent: string | undefined; volatile: boolean }): Promise<void>;
+  /** Turns a diff's directory into a layer's. */
+  promoteDiff(id: string, chainId: string, size: number): Promise<void>;
+  removeLayer(chainId: string): Promise<void>;
+  /** Idempotent. */
+  removeDiff(id: string): Promise<void>;
+}
+
+export interface LayerRecord {
+  readonly parent: string | undefined;
+  readonly size: number;
+}
+
+export interface DiffRecord {
+  readonly parent: string | undefined;
+  /** The boot that made it, where what is written in it is never synced: worth nothing after another. */
+  readonly volatileBoot: string | undefined;
+}
+
+/** Opens a store, made where missing; sweeps what a crash left. @throws GantryError corrupt, exhausted, forbidden */
+export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
+  const at = { layers: `${root}/layers`, diffs: `${root}/diffs`, staging: `${root}/staging` };
+  for (const directory of [root, at.layers, at.diffs, at.staging])
+    await fileOperation(`make ${directory}`, () => mkdir(directory, { recursive: true, mode: 0o711 }));
+  for (const name of await readdir(at.staging)) await removeIn(at.staging, name);
+
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const layers = new Map<string, LayerRecord>();
+  const diffs = new Map<string, DiffRecord>();
+  for (const hex of await readdir(at.layers)) {
+    const chainId = `${hex.length === 64 ? 'sha256' : 'sha512'}:${hex}`;
+    if (!isDigest(chainId)) continue;
+    layers.set(chainId, await readRecord<LayerRecord>(`${at.layers}/${hex}/layer.json`));
+    // What a layer was as a diff is left where a crash came right after it was promoted.
+    for (const name of await readdir(`${at.layers}/${hex}`))
+      if (name !== 'diff' && name !== 'layer.json') await removeIn(`${at.layers}/${hex}`, name);
+  }
+  for (const id of await readdir(at.diffs)) diffs.set(id, await readRecord<DiffRecord>(`${at.diffs}/${id}/diff.json`));
+
+  const layerPath = (chainId: string): string => `${at.layers}/${parseDigest(chainId).hex}`;
+  const diffPath = (id: string): string => `${at.diffs}/${checkId(id)}`;
+
+  function layer(chainId: string): LayerRecord {
+    const record = layers.get(chainId);
+    if (record === undefined) throw new GantryError('not-found', `layer ${chainId} is not unpacked here`);
+    return record;
+  }
+
+  /** Out of sight by one rename, then removed. */
+  async function remove(directory: string, name: string): Promise<void> {
+    const doomed = randomUUID();
+    await fileOperation(`remove ${directory}/${name}`, () => rename(`${directory}/${name}`, `${at.staging}/${doomed}`));
+    await removeIn(at.staging, doomed);
+  }
+
+  return {
+    bootId,
+    layers,
+    diffs,
+    layerPath,
+    diffPath,
+    layer,
+    diff(id) {
+      const record = diffs.get(checkId(id));
+      if (record === undefined) throw new GantryError('not-found', `there is no writable layer "${id}"`);
+      return record;
+    },
+    chain(top) {
+      const chain: string[] = [];
+      for (let next = top; next !== undefined; next = layer(next).parent) chain.push(next);
+      return chain;
+    },
+    async stage() {
+      const staged = `${at.staging}/${randomUUID()}`;
+      await fileOperation(`make ${staged}`, () => mkdir(staged, { mode: 0o711 }));
+      return staged;
+    },
+    async discard(staged) {
+      await removeIn(at.staging, staged.slice(at.staging.length + 1));
+    },
+    async publishLayer(staged, chainId, record) {
+      await fileOperation(`commit layer ${chainId}`, async () => {
+        await writeFile(`${staged}/layer.json`, JSON.stringify(record));
+        await syncFileSystemOf(staged);
+        if (layers.has(chainId)) {
+          await removeIn(at.staging, staged.slice(at.staging.length + 1));
+          return;
+        }
+        layers.set(chainId, record);
+        try {
+          await rename(staged, layerPath(chainId));
+          await syncDirectory(at.layers);
+        } catch (error) {
+          layers.delete(chainId);
+          throw error;
+        }
+      });
+    },
+    async publishDiff(staged, id, { parent, volatile }) {
+      const record: DiffRecord = { parent, volatileBoot: volatile ? bootId : undefined };
+      const target = diffPath(id);
+      if (diffs.has(id)) throw new GantryError('conflict', `there is already a writable layer "${id}"`);
+      diffs.set(id, record);
+      try {
+        await fileOperation(`make writable layer ${id}`, async () => {
+          await writeFile(`${staged}/diff.json`, JSON.stringify(record));
+          await rename(staged, target);
+        });
+      } catch (error) {
+        diffs.delete(id);
+        throw error;
+      }
+    },
+    async promoteDiff(id, chainId, size) {
+      const { parent } = diffs.get(id) ?? {};
+      const from = diffPath(id);
+      const to = layerPath(chainId);
+      const record: LayerRecord = { parent, size };
+      await fileOperation(`commit ${id} as layer ${chainId}`, async () => {
+        await writeFile(`${from}/layer.json`, JSON.stringify(record));
+        await syncFileSystemOf(from);
+        await rename(from, to);
+        layers.set(chainId, record);
+        diffs.delete(id);
+        await syncDirectory(at.layers);
+        for (const name of await readdir(to)) if (name !== 'diff' && name !== 'layer.json') await removeIn(to, name);
+      });
+    },
+    async removeLayer(chainId) {
+      layer(chainId);
+      const users = [
+        ...[...layers].filter(([, { parent }]) => parent === chainId).map(([child]) => `layer ${child}`),
+        ...[...diffs].filter(([, { parent }]) => parent === chainId).map(([id]) => `writable layer ${id}`),
+      ];
+      if (users.length > 0)
+        throw new GantryError('conflict', `layer ${chainId} is in use by ${users.join(', ')}`, {
+          code: 'layer-in-use',
+        });
+      layers.delete(chainId);
+      await remove(at.layers, parseDigest(chainId).hex);
+    },
+    async removeDiff(id) {
+      if (!diffs.delete(checkId(id))) return;
+      await remove(at.diffs, id);
+    },
+  };
+}
+
+/** A caller's id becomes a file name. */
+function checkId(id: string): string {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(id))
+    throw new GantryError('invalid', `"${id}" cannot name a writable layer; letters, digits and _.- do`);
+  return id;
+}
+
+async function readRecord<T>(path: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as T;
+  } catch (error) {
+    throw new GantryError('corrupt', `${path} cannot be read; remove its directory and pull the image again`, {
+      cause: error,
+    });
+  }
+}
+
+/** Removes an entry of one of the store's own directories; nothing happens where there is none. */
+async function removeIn(directory: string, name: string): Promise<void> {
+  const fd = openDirectory(directory);
+  try {
+    await removeTree(fd, name);
+  } catch (error) {
+    if (!isGantryError(error, 'not-found')) throw error;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+async function withDirectoryFd<T>(path: string, use: (fd: number) => Promise<T>): Promise<T> {
+  const fd = openDirectory(path);
+  try {
+    return await use(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+const syncFileSystemOf = (path: string): Promise<void> => withDirectoryFd(path, syncFileSystem);
+const syncDirectory = (path: string): Promise<void> => withDirectoryFd(path, syncFd);

@@ -1,0 +1,140 @@
+import { GantryError } from '#errors/index.ts';
+import { closeFd, openDirectory } from '#linux/index.ts';
+import type { Mount } from '#oci/index.ts';
+import { extractTar } from './extract-tar.ts';
+import type { GraphDriver } from './graph-driver.ts';
+import { type PackPolicy, packTreeWith } from './pack-tree.ts';
+import type { DiffRecord, SnapshotStore } from './snapshot-store.ts';
+import type { Change } from './tree-changes.ts';
+
+/** What one way of layering adds to the store that all share. A *tree* is the `diff/` directory of a layer or diff. */
+export interface Layering {
+  readonly name: string;
+  readonly independentLayers: boolean;
+  readonly whiteouts: 'overlay' | 'apply';
+  /** Makes the tree (and what else a diff needs) in a new directory. */
+  begin(directory: string, parent: string | undefined, as: 'layer' | 'diff'): Promise<void>;
+  /** After a layer was unpacked, with its parent committed. */
+  complete(treeFd: number, parent: string | undefined, implied: readonly string[]): void;
+  mounts(directory: string, record: DiffRecord): Promise<readonly Mount[]>;
+  view(chain: readonly string[]): readonly Mount[];
+  changes(treeFd: number, parent: string | undefined): Generator<Change, void>;
+  /** Bytes of the files that a tree has of its own. */
+  size(treeFd: number, parent: string | undefined): number;
+  /** How a tree is packed as a layer tar. */
+  packing(treeFd: number, parent: string | undefined): PackPolicy;
+}
+
+/** A graph driver on a store. */
+export function createStoreDriver(store: SnapshotStore, layering: Layering): GraphDriver {
+  const preparing = new Set<string>();
+
+  async function withTree<T>(directory: string, use: (treeFd: number) => Promise<T> | T): Promise<T> {
+    const fd = openDirectory(`${directory}/diff`);
+    try {
+      return await use(fd);
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  const sizeOf = async (id: string): Promise<number> => {
+    const { parent } = store.diff(id);
+    return withTree(store.diffPath(id), (treeFd) => layering.size(treeFd, parent));
+  };
+
+  async function pack(directory: string, parent: string | undefined) {
+    const fd = openDirectory(`${directory}/diff`);
+    try {
+      return packTreeWith(fd, layering.packing(fd, parent), {}, () => closeFd(fd));
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  return {
+    name: layering.name,
+    independentLayers: layering.independentLayers,
+    hasLayer: async (chainId) => store.layers.has(chainId),
+
+    async prepareLayer(chainId, parent) {
+      if (store.layers.has(chainId) || preparing.has(chainId))
+        throw new GantryError('conflict', `layer ${chainId} is already unpacked or being unpacked`, {
+          code: 'layer-exists',
+        });
+      if (parent !== undefined && !layering.independentLayers) store.layer(parent);
+      preparing.add(chainId);
+      const staged = await store.stage();
+      let size = 0;
+      const implied = new Set<string>();
+      const end = async (): Promise<void> => {
+        preparing.delete(chainId);
+        await store.discard(staged);
+      };
+      try {
+        await layering.begin(staged, parent, 'layer');
+      } catch (error) {
+        await end();
+        throw error;
+      }
+      return {
+        async unpack(tar, options = {}) {
+          const unpacked = await withTree(staged, (fd) =>
+            extractTar(tar, fd, { whiteouts: layering.whiteouts, ...options }),
+          );
+          size += unpacked.size;
+          for (const path of unpacked.implied) implied.add(path);
+          return { size: unpacked.size };
+        },
+        async commit() {
+          if (parent !== undefined) store.layer(parent);
+          await withTree(staged, (fd) => layering.complete(fd, parent, [...implied]));
+          await store.publishLayer(staged, chainId, { parent, size });
+          preparing.delete(chainId);
+        },
+        abort: end,
+      };
+    },
+    removeLayer: (chainId) => store.removeLayer(chainId),
+    async *layers() {
+      for (const [chainId, record] of store.layers) yield { chainId, parent: record.parent, size: record.size };
+    },
+
+    async createDiff(id, parent, { volatile = false } = {}) {
+      if (parent !== undefined) store.layer(parent);
+      const staged = await store.stage();
+      try {
+        await layering.begin(staged, parent, 'diff');
+        await store.publishDiff(staged, id, { parent, volatile });
+      } catch (error) {
+        await store.discard(staged);
+        throw error;
+      }
+    },
+    hasDiff: async (id) => store.diffs.has(id),
+    mounts: async (id) => layering.mounts(store.diffPath(id), store.diff(id)),
+    view: async (chainId) => layering.view(store.chain(chainId)),
+    diff: async (id) => pack(store.diffPath(id), store.diff(id).parent),
+    layerDiff: async (chainId) => pack(store.layerPath(chainId), store.layer(chainId).parent),
+    async *changes(id) {
+      const { parent } = store.diff(id);
+      const fd = openDirectory(`${store.diffPath(id)}/diff`);
+      try {
+        for (const { path, kind } of layering.changes(fd, parent)) yield { path: `/${path}`, kind };
+      } finally {
+        closeFd(fd);
+      }
+    },
+    async commitDiff(id, chainId) {
+      store.diff(id);
+      if (store.layers.has(chainId)) await store.removeDiff(id);
+      else await store.promoteDiff(id, chainId, await sizeOf(id));
+    },
+    diffSize: sizeOf,
+    removeDiff: (id) => store.removeDiff(id),
+    async *diffs() {
+      yield* store.diffs.keys();
+    },
+  };
+}
