@@ -41,6 +41,8 @@ export const nested = (type: number, ...attributes: readonly Uint8Array[]): Buff
   attribute(type | NLA_F_NESTED, Buffer.concat(attributes));
 export const textAttribute = (type: number, text: string): Buffer => attribute(type, Buffer.from(`${text}\0`));
 
+export const u8Attribute = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value));
+
 /** A 32-bit number in the machine's order (rtnetlink). */
 export function u32Attribute(type: number, value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -118,6 +120,9 @@ const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const LARGEST_REQUEST = 8 * 1024 * 1024;
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -138,7 +143,11 @@ export function openNetlink(kernel: Kernel, protocol: 'route' | 'netfilter', nsF
   // Old kernels lack them; only the wording of errors suffers.
   kernel.call('setsockopt', fd, SOL_NETLINK, NETLINK_CAP_ACK, on, on.length);
   kernel.call('setsockopt', fd, SOL_NETLINK, NETLINK_EXT_ACK, on, on.length);
-  const buffer = Buffer.alloc(128 * 1024);
+  // A transaction is one datagram, and thousands of ports are more than the default allows.
+  const room = Buffer.alloc(4);
+  room.writeUInt32LE(LARGEST_REQUEST);
+  kernel.call('setsockopt', fd, SOL_SOCKET, SO_SNDBUFFORCE, room, room.length);
+  const buffer = Buffer.allocUnsafe(128 * 1024);
 
   const encode = (messages: readonly NetlinkMessage[]) =>
     Buffer.concat(messages.map((message) => encodeMessage(message, ++sequence)));

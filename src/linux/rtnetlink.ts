@@ -1,3 +1,4 @@
+import { GantryError } from '#errors/index.ts';
 import {
   attribute,
   type NetlinkMessage,
@@ -6,6 +7,7 @@ import {
   netlinkFlags as nlm,
   readAttributes,
   textAttribute,
+  u8Attribute,
   u32Attribute,
 } from './netlink.ts';
 
@@ -16,6 +18,8 @@ export interface Link {
   readonly up: boolean;
   readonly mtu: number;
   readonly mac: string;
+  /** `bridge`, `veth`, …; a hardware link has none. */
+  readonly kind: string | undefined;
   readonly master: number | undefined;
   readonly alias: string | undefined;
 }
@@ -29,9 +33,11 @@ export interface LinkAddress {
 export interface Route {
   readonly destination: Uint8Array;
   readonly prefixLength: number;
+  /** The link it leaves by; of several next hops the first one's. */
   readonly index: number | undefined;
   readonly gateway: Uint8Array | undefined;
   readonly priority: number;
+  readonly table: number;
 }
 
 export interface LinkSettings {
@@ -39,24 +45,42 @@ export interface LinkSettings {
   readonly mac?: string;
   readonly mtu?: number;
   readonly master?: number;
-  readonly alias?: string;
+  readonly group?: number;
   readonly up?: boolean;
 }
 
-const rtm = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, getAddress: 22, newRoute: 24, getRoute: 26 };
-const ifla = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, alias: 20, netNsFd: 28 } as const;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
+/** What only a link that exists can be given; hairpin needs a bridge as its master. */
+export interface LinkChanges extends LinkSettings {
+  /** A text for people and for us, up to 255 bytes (IFLA_IFALIAS). */
+  readonly alias?: string;
+  /** The bridge may send a frame back out of the port it came from. */
+  readonly hairpin?: boolean;
+}
+
+const rtm = {
+  newLink: 16,
+  delLink: 17,
+  getLink: 18,
+  newAddress: 20,
+  delAddress: 21,
+  getAddress: 22,
+  newRoute: 24,
+  getRoute: 26,
+} as const;
+const ifla = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, alias: 20, group: 27, netNsFd: 28 } as const;
+const info = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
 const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_MODE = 4;
 const AF_INET = 2;
 const IFF_UP = 1;
+export const MAIN_TABLE = 254;
 
 function interfaceInfo(index: number, up: boolean | undefined): Buffer {
-  const info = Buffer.alloc(16);
-  info.writeInt32LE(index, 4);
-  info.writeUInt32LE(up === true ? IFF_UP : 0, 8);
-  info.writeUInt32LE(up === undefined ? 0 : IFF_UP, 12);
-  return info;
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(up === true ? IFF_UP : 0, 8);
+  header.writeUInt32LE(up === undefined ? 0 : IFF_UP, 12);
+  return header;
 }
 
 const macBytes = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex');
@@ -66,7 +90,7 @@ const settingAttributes = (settings: LinkSettings): readonly Buffer[] => [
   ...(settings.mac === undefined ? [] : [attribute(ifla.address, macBytes(settings.mac))]),
   ...(settings.mtu === undefined ? [] : [u32Attribute(ifla.mtu, settings.mtu)]),
   ...(settings.master === undefined ? [] : [u32Attribute(ifla.master, settings.master)]),
-  ...(settings.alias === undefined ? [] : [attribute(ifla.alias, Buffer.from(settings.alias))]),
+  ...(settings.group === undefined ? [] : [u32Attribute(ifla.group, settings.group)]),
 ];
 
 const message = (type: number, flags: number, ...parts: readonly Uint8Array[]): NetlinkMessage => ({
@@ -75,6 +99,24 @@ const message = (type: number, flags: number, ...parts: readonly Uint8Array[]): 
   body: Buffer.concat(parts),
 });
 
+function addressMessage(type: number, flags: number, { index, address, prefixLength }: LinkAddress): NetlinkMessage {
+  const header = Buffer.alloc(8);
+  header[0] = AF_INET;
+  header[1] = prefixLength;
+  header.writeUInt32LE(index, 4);
+  const broadcast = Buffer.alloc(4);
+  const hostBits = 2 ** (32 - prefixLength) - 1;
+  broadcast.writeUInt32BE((Buffer.from(address).readUInt32BE(0) | hostBits) >>> 0);
+  return message(
+    type,
+    flags,
+    header,
+    attribute(2, address), // IFA_LOCAL
+    attribute(1, address), // IFA_ADDRESS
+    attribute(4, broadcast), // IFA_BROADCAST
+  );
+}
+
 export const rtnetlink = {
   createBridge: (settings: LinkSettings): NetlinkMessage =>
     message(
@@ -82,11 +124,11 @@ export const rtnetlink = {
       nlm.create | nlm.exclusive,
       interfaceInfo(0, settings.up),
       ...settingAttributes(settings),
-      nested(ifla.linkInfo, textAttribute(IFLA_INFO_KIND, 'bridge')),
+      nested(ifla.linkInfo, textAttribute(info.kind, 'bridge')),
     ),
 
-  /** The peer is born inside the network namespace `nsFd`, with its own settings. */
-  createVeth: (settings: LinkSettings, peer: LinkSettings, nsFd: number): NetlinkMessage =>
+  /** The peer is born inside the network namespace `nsFd`, with its own settings; the kernel takes it up only later. */
+  createVeth: (settings: LinkSettings, peer: Omit<LinkSettings, 'up'>, nsFd: number): NetlinkMessage =>
     message(
       rtm.newLink,
       nlm.create | nlm.exclusive,
@@ -94,12 +136,12 @@ export const rtnetlink = {
       ...settingAttributes(settings),
       nested(
         ifla.linkInfo,
-        textAttribute(IFLA_INFO_KIND, 'veth'),
+        textAttribute(info.kind, 'veth'),
         nested(
-          IFLA_INFO_DATA,
+          info.data,
           nested(
             VETH_INFO_PEER,
-            interfaceInfo(0, peer.up),
+            interfaceInfo(0, undefined),
             ...settingAttributes(peer),
             u32Attribute(ifla.netNsFd, nsFd),
           ),
@@ -107,52 +149,72 @@ export const rtnetlink = {
       ),
     ),
 
-  setLink: (index: number, settings: LinkSettings): NetlinkMessage =>
-    message(rtm.newLink, 0, interfaceInfo(index, settings.up), ...settingAttributes(settings)),
+  /** Changes a link, named by its index or its name; an index with a `name` renames it. */
+  setLink: (link: number | string, { alias, hairpin, ...settings }: LinkChanges): NetlinkMessage =>
+    message(
+      rtm.newLink,
+      0,
+      interfaceInfo(typeof link === 'number' ? link : 0, settings.up),
+      ...settingAttributes(typeof link === 'number' ? settings : { ...settings, name: link }),
+      ...(alias === undefined ? [] : [attribute(ifla.alias, Buffer.from(alias))]),
+      ...(hairpin === undefined
+        ? []
+        : [
+            nested(
+              ifla.linkInfo,
+              textAttribute(info.portKind, 'bridge'),
+              nested(info.portData, u8Attribute(IFLA_BRPORT_MODE, hairpin ? 1 : 0)),
+            ),
+          ]),
+    ),
 
   deleteLink: (name: string): NetlinkMessage =>
     message(rtm.delLink, 0, interfaceInfo(0, undefined), textAttribute(ifla.name, name)),
 
-  addAddress({ index, address, prefixLength }: LinkAddress): NetlinkMessage {
-    const info = Buffer.alloc(8);
-    info[0] = AF_INET;
-    info[1] = prefixLength;
-    info.writeUInt32LE(index, 4);
-    const broadcast = Buffer.alloc(4);
-    broadcast.writeUInt32BE((Buffer.from(address).readUInt32BE(0) | (2 ** (32 - prefixLength) - 1)) >>> 0);
-    return message(
-      rtm.newAddress,
-      nlm.create | nlm.replace,
-      info,
-      attribute(2, address), // IFA_LOCAL
-      attribute(1, address), // IFA_ADDRESS
-      attribute(4, broadcast), // IFA_BROADCAST
-    );
+  /** Deletes every link of a group, with one grace period for all of them. Group 0 is every other link: refused. */
+  deleteGroup(group: number): NetlinkMessage {
+    if (group === 0) throw new GantryError('internal', 'group 0 holds the links of the host');
+    return message(rtm.delLink, 0, interfaceInfo(0, undefined), u32Attribute(ifla.group, group));
   },
 
+  addAddress: (address: LinkAddress): NetlinkMessage =>
+    addressMessage(rtm.newAddress, nlm.create | nlm.replace, address),
+
+  deleteAddress: (address: LinkAddress): NetlinkMessage => addressMessage(rtm.delAddress, 0, address),
+
   addDefaultRoute(index: number, gateway: Uint8Array): NetlinkMessage {
-    // rtmsg: family, dst_len, src_len, tos, table main, protocol boot, scope universe, type unicast, flags
-    const info = Buffer.from([AF_INET, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
-    return message(rtm.newRoute, nlm.create | nlm.replace, info, attribute(5, gateway), u32Attribute(4, index));
+    // rtmsg: family, dst_len, src_len, tos, table, protocol boot, scope universe, type unicast, flags
+    const header = Buffer.from([AF_INET, 0, 0, 0, MAIN_TABLE, 3, 0, 1, 0, 0, 0, 0]);
+    return message(rtm.newRoute, nlm.create | nlm.replace, header, attribute(5, gateway), u32Attribute(4, index));
   },
-};
+} as const;
 
 const dump = (socket: NetlinkSocket, type: number, header: Uint8Array, about: string) =>
   socket.request([{ type, flags: nlm.request | nlm.dump, body: header }], about);
 
-function readLink(body: Uint8Array): Link {
+/** Reads the body of an RTM_NEWLINK message. @throws GantryError corrupt */
+export function readLink(body: Uint8Array): Link {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  if (bytes.length < 16) throw new GantryError('corrupt', `a link message of ${bytes.length} bytes`);
   const attributes = readAttributes(bytes.subarray(16));
-  const text = (type: number) => attributes.get(type)?.toString('utf8').replace(/\0$/, '');
+  const linkInfo = attributes.get(ifla.linkInfo);
+  const text = (value: Buffer | undefined) => value?.toString('utf8').replace(/\0$/, '');
   return {
     index: bytes.readInt32LE(4),
     up: (bytes.readUInt32LE(8) & IFF_UP) !== 0,
-    name: text(ifla.name) ?? '',
-    mtu: attributes.get(ifla.mtu)?.readUInt32LE(0) ?? 0,
+    name: text(attributes.get(ifla.name)) ?? '',
+    mtu: number(attributes.get(ifla.mtu)) ?? 0,
     mac: (attributes.get(ifla.address)?.toString('hex').match(/../g) ?? []).join(':'),
-    master: attributes.get(ifla.master)?.readUInt32LE(0),
-    alias: text(ifla.alias),
+    kind: linkInfo === undefined ? undefined : text(readAttributes(linkInfo).get(info.kind)),
+    master: number(attributes.get(ifla.master)),
+    alias: text(attributes.get(ifla.alias)),
   };
+}
+
+function number(value: Buffer | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (value.length < 4) throw new GantryError('corrupt', `a netlink number of ${value.length} bytes`);
+  return value.readUInt32LE(0);
 }
 
 export const listLinks = (socket: NetlinkSocket): readonly Link[] =>
@@ -166,7 +228,7 @@ export function linkNamed(socket: NetlinkSocket, name: string): Link {
     body: Buffer.concat([Buffer.alloc(16), textAttribute(ifla.name, name)]),
   };
   const [answer] = socket.request([asked], `looking up link ${name}`);
-  return readLink(answer?.body ?? Buffer.alloc(16));
+  return readLink(answer?.body ?? Buffer.alloc(0));
 }
 
 /** IPv4 addresses of every link. */
@@ -184,20 +246,28 @@ export function listAddresses(socket: NetlinkSocket): readonly LinkAddress[] {
   });
 }
 
-/** IPv4 unicast routes of every table. */
+const UNICAST = 1;
+/** Routes that refuse on purpose claim their network too. */
+const REFUSING: ReadonlySet<number> = new Set([6, 7, 8]); // blackhole, unreachable, prohibit
+const rta = { destination: 1, link: 4, gateway: 5, priority: 6, multipath: 9, table: 15 } as const;
+
+/** IPv4 routes of every table that lead, or refuse to lead, somewhere; those to our own addresses are left out. */
 export function listRoutes(socket: NetlinkSocket): readonly Route[] {
   const header = Buffer.alloc(12);
   header[0] = AF_INET;
   const routes: Route[] = [];
   for (const { body } of dump(socket, rtm.getRoute, header, 'listing routes')) {
-    if (body[0] !== AF_INET || body[7] !== 1) continue;
+    const [family, prefixLength = 0, , , table = 0, , , type = 0] = body;
+    if (family !== AF_INET || (type !== UNICAST && !REFUSING.has(type))) continue;
     const attributes = readAttributes(body.subarray(12));
+    const nextHop = attributes.get(rta.multipath); // rtnexthop: length, flags, hops, link
     routes.push({
-      destination: attributes.get(1) ?? Buffer.alloc(4),
-      prefixLength: body[1] ?? 0,
-      index: attributes.get(4)?.readUInt32LE(0),
-      gateway: attributes.get(5),
-      priority: attributes.get(6)?.readUInt32LE(0) ?? 0,
+      destination: attributes.get(rta.destination) ?? Buffer.alloc(4),
+      prefixLength,
+      index: number(attributes.get(rta.link)) ?? number(nextHop?.subarray(4)),
+      gateway: attributes.get(rta.gateway),
+      priority: number(attributes.get(rta.priority)) ?? 0,
+      table: number(attributes.get(rta.table)) ?? table,
     });
   }
   return routes;

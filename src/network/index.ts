@@ -1,1 +1,2 @@
+export { createNetworks, type NetworksOptions } from './bridge-networks.ts';
 export * from './networks.ts';

@@ -1,0 +1,145 @@
+import { getSystemErrorName } from 'node:util';
+import { GantryError } from '#errors/index.ts';
+import { check, kernel, SyscallError } from '#linux/index.ts';
+import type { Endpoint, PortRequest, PublishedPort } from './networks.ts';
+import { portHolder } from './port-holder.ts';
+import { addressBytes, parseAddress } from './subnets.ts';
+
+/**
+ * Ports of the host. A published port is kept by a socket that is bound and does not listen: no program of the host can
+ * listen there, whose packets we would take away, and until the container is connected a client is refused, not left waiting.
+ * The sockets end with the engine; the one that comes next binds them again.
+ */
+const AF_INET = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const socketTypes = { tcp: 1, udp: 2 } as const;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+/** The ports a kernel takes for itself by default (ip_local_port_range). */
+const ephemeral = { first: 32768, count: 28232 } as const;
+
+/** The fd that keeps a port. @throws SyscallError EADDRINUSE where somebody else has it, EADDRNOTAVAIL, EACCES */
+export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort, 'containerPort'>): number {
+  const about = `${hostAddress}:${hostPort}/${protocol}`;
+  const fd = check(kernel.call('socket', AF_INET, socketTypes[protocol] | SOCK_CLOEXEC, 0), 'socket', about);
+  try {
+    const reuse = (on: boolean) => {
+      const value = Buffer.from([on ? 1 : 0, 0, 0, 0]);
+      check(kernel.call('setsockopt', fd, SOL_SOCKET, SO_REUSEADDR, value, value.length), 'setsockopt', about);
+    };
+    // Connections that a former server left behind (TIME_WAIT) are no one's; what comes after us is kept out.
+    if (protocol === 'tcp') reuse(true);
+    const name = Buffer.alloc(16);
+    name.writeUInt16LE(AF_INET, 0);
+    name.writeUInt16BE(hostPort, 2);
+    name.set(addressBytes(hostAddress), 4);
+    check(kernel.call('bind', fd, name, name.length), 'bind', about);
+    if (protocol === 'tcp') reuse(false);
+    return fd;
+  } catch (error) {
+    kernel.call('close', fd);
+    throw error;
+  }
+}
+
+export interface BoundPorts {
+  readonly ports: readonly PublishedPort[];
+  readonly fds: readonly number[];
+}
+
+/**
+ * Binds all requested ports or none; ephemeral ones are chosen at random. `others` hold ports already.
+ * @throws GantryError conflict code `port-in-use`, invalid, unsupported (IPv6), exhausted
+ */
+export async function bindPorts(requests: readonly PortRequest[], others: readonly Endpoint[]): Promise<BoundPorts> {
+  const ports: PublishedPort[] = [];
+  const fds: number[] = [];
+  const holderOf = (port: PublishedPort) => others.find((other) => other.ports.some((held) => collide(held, port)));
+  // Nothing is awaited before all are bound or none is: two requests at once cannot see half of each other.
+  const bind = (port: PublishedPort): 'bound' | 'in use' => {
+    if (ports.some((own) => collide(own, port)) || holderOf(port) !== undefined) return 'in use';
+    try {
+      fds.push(bindPort(port));
+    } catch (error) {
+      if (error instanceof SyscallError && error.code === 'EADDRINUSE') return 'in use';
+      throw error instanceof SyscallError ? refused(port, error) : error;
+    }
+    ports.push(port);
+    return 'bound';
+  };
+  let inUse: PublishedPort | undefined;
+  try {
+    for (const request of requests) {
+      const port = validPort(request);
+      if (port.hostPort === 0) bindEphemeral(port, bind);
+      else if (bind(port) === 'in use') {
+        inUse = port;
+        break;
+      }
+    }
+  } catch (error) {
+    closePorts(fds);
+    throw error;
+  }
+  if (inUse === undefined) return { ports, fds };
+  closePorts(fds);
+  const twice = ports.some((own) => inUse !== undefined && collide(own, inUse));
+  throw portInUse(inUse, twice ? 'this container asks for it twice' : await whoHas(inUse, holderOf(inUse)));
+}
+
+export function closePorts(fds: readonly number[]): void {
+  for (const fd of fds) kernel.call('close', fd);
+}
+
+function bindEphemeral(port: PublishedPort, bind: (port: PublishedPort) => 'bound' | 'in use'): void {
+  const start = Math.floor(Math.random() * ephemeral.count);
+  for (let step = 0; step < ephemeral.count; step++) {
+    const hostPort = ephemeral.first + ((start + step) % ephemeral.count);
+    if (bind({ ...port, hostPort }) === 'bound') return;
+  }
+  throw new GantryError('exhausted', `no port of ${ephemeral.first}-${ephemeral.first + ephemeral.count - 1} is free`, {
+    code: 'no-port',
+  });
+}
+
+/** Every address and one address are in each other's way, as for bind(2). */
+function collide(a: PublishedPort, b: PublishedPort): boolean {
+  if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
+  return a.hostAddress === b.hostAddress || a.hostAddress === '0.0.0.0' || b.hostAddress === '0.0.0.0';
+}
+
+function validPort({ protocol, containerPort, hostAddress, hostPort = 0 }: PortRequest): PublishedPort {
+  const address = hostAddress === undefined || hostAddress === '' ? '0.0.0.0' : hostAddress;
+  if (address.includes(':'))
+    throw new GantryError(
+      'unsupported',
+      `publishing on the IPv6 address ${address} is not supported yet; leave the address out or give an IPv4 one`,
+    );
+  if (parseAddress(address) === undefined)
+    throw new GantryError('invalid', `"${address}" is no IPv4 address to publish on; give one like 127.0.0.1`);
+  if (!Number.isInteger(containerPort) || containerPort < 1 || containerPort > 65535)
+    throw new GantryError('invalid', `container port ${containerPort} is not from 1 to 65535`);
+  if (!Number.isInteger(hostPort) || hostPort < 0 || hostPort > 65535)
+    throw new GantryError('invalid', `host port ${hostPort} is not from 0 to 65535`);
+  return { protocol, containerPort, hostAddress: address, hostPort };
+}
+
+function refused({ hostAddress, hostPort }: PublishedPort, cause: SyscallError): GantryError {
+  const failed = `Bind for ${hostAddress}:${hostPort} failed`;
+  if (cause.code === 'EADDRNOTAVAIL')
+    return new GantryError('invalid', `${failed}: this host has no address ${hostAddress}`, { cause });
+  return new GantryError(cause.kind, `${failed}: ${getSystemErrorName(-cause.errno)}`, { code: cause.code, cause });
+}
+
+const portInUse = ({ hostAddress, hostPort }: PublishedPort, who: string) =>
+  new GantryError('conflict', `Bind for ${hostAddress}:${hostPort} failed: port is already allocated: ${who}`, {
+    code: 'port-in-use',
+  });
+
+async function whoHas(port: PublishedPort, holder: Endpoint | undefined): Promise<string> {
+  if (holder !== undefined) return `container "${holder.ownerName}" (${holder.owner.slice(0, 12)}) publishes it`;
+  const process = await portHolder(port.protocol, port.hostPort);
+  return process === undefined
+    ? 'a program of this host has it'
+    : `process ${process.command} (pid ${process.pid}) of this host has it`;
+}

@@ -1,0 +1,47 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export interface PortHolder {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** The process with a socket bound to a port, by /proc/net (proc(5)); undefined where it is gone or hidden. */
+export async function portHolder(protocol: 'tcp' | 'udp', port: number): Promise<PortHolder | undefined> {
+  const tables = await Promise.all(
+    [protocol, `${protocol}6`].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(ifGone)),
+  );
+  const inodes = new Set(tables.flatMap((table) => socketsOn(table, port)).map((inode) => `socket:[${inode}]`));
+  if (inodes.size === 0) return undefined;
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const descriptors = await readdir(`/proc/${entry}/fd`).catch((error: unknown) => [ifGone(error)]);
+    for (const fd of descriptors) {
+      const target = await readlink(`/proc/${entry}/fd/${fd}`).catch(ifGone);
+      if (!inodes.has(target)) continue;
+      const command = await readFile(`/proc/${entry}/comm`, 'utf8').catch(ifGone);
+      return { pid: Number(entry), command: command.trim() };
+    }
+  }
+  return undefined;
+}
+
+/** Inodes of a table of /proc/net whose local port is `port`, listening sockets (state 0A) before others. */
+export function socketsOn(table: string, port: number): readonly string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const found = table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local]) => local?.endsWith(suffix))
+    .map(([, , , state = '', , , , , , inode = '0']) => ({ state, inode }))
+    .filter(({ inode }) => inode !== '0'); // nobody's: TIME_WAIT
+  const listening = found.filter(({ state }) => state === '0A');
+  return (listening.length > 0 ? listening : found).map(({ inode }) => inode);
+}
+
+/** Processes end, and IPv6 may be off, while we look. @throws every other error */
+function ifGone(error: unknown): '' {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return '';
+  throw error;
+}
