@@ -36,6 +36,7 @@
   X(MASK, 50, "s")                        \
   X(READONLY, 51, "s")                    \
   X(ROOT_ATTR, 52, "nn")                  \
+  X(PATH_ATTR, 53, "sn")                  \
   X(HOSTNAME, 54, "s")                    \
   X(DOMAINNAME, 55, "s")                  \
   X(PIVOT, 56, "")                        \
@@ -43,7 +44,7 @@
   X(CONSOLE, 61, "nnnn")                  \
   X(STDIO_OWNER, 62, "n")                 \
   X(RLIMIT, 63, "nnn")                    \
-  X(CWD, 64, "snn")                       \
+  X(CWD, 64, "s")                         \
   X(READY, 65, "")                        \
   X(UMASK, 66, "n")                       \
   X(BOUNDING, 67, "n")                    \

@@ -1,12 +1,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
 #include "steps.h"
 
 int step_cwd(struct steps *steps, const struct plan_arg *args) {
-  int fd = in_root_directory(steps, args[0].bytes, 0755, (uid_t)args[1].number, (gid_t)args[2].number, LINKS_INSIDE);
+  int fd = in_root_open(steps, args[0].bytes, O_PATH | O_DIRECTORY, LINKS_INSIDE);
   if (fd < 0) return step_fail(steps, errno, args[0].bytes);
   int result = fchdir(fd), error = errno;
   close(fd);

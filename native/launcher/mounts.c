@@ -138,6 +138,14 @@ int step_root_attr(struct steps *steps, const struct plan_arg *args) {
   return sys_mount_setattr(steps->root, 0, &attr);
 }
 
+int step_path_attr(struct steps *steps, const struct plan_arg *args) {
+  struct mount_attr attr = {.attr_set = args[1].number};
+  int target = in_root_open(steps, args[0].bytes, O_PATH, LINKS_INSIDE);
+  int result = target < 0 ? -1 : sys_mount_setattr(target, 0, &attr);
+  close_keeping_errno(target);
+  return result < 0 ? step_fail(steps, errno, args[0].bytes) : 0;
+}
+
 // pivot_root(2)'s form without a put_old directory: the old root ends on top of the new one and is taken away. As a slave
 // first, so that no unmount reaches the host.
 int step_pivot(struct steps *steps, const struct plan_arg *args) {

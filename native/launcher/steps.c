@@ -74,6 +74,8 @@ static step *step_of(uint16_t code) {
       return step_readonly;
     case OP_ROOT_ATTR:
       return step_root_attr;
+    case OP_PATH_ATTR:
+      return step_path_attr;
     case OP_HOSTNAME:
       return step_hostname;
     case OP_DOMAINNAME:

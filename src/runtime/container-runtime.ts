@@ -27,6 +27,8 @@ export interface TaskStdio {
   /** The process's stdin closes when the first attached client closes it (`StdinOnce`). */
   readonly stdinOnce?: boolean;
   readonly size?: { readonly rows: number; readonly columns: number };
+  /** How long an attached client that takes nothing may hold the output up before it is dropped; default 5 minutes. */
+  readonly stallMilliseconds?: number;
   /** json-file log that the shim itself writes and rotates; absent for none. */
   readonly log?: { readonly path: string; readonly maxBytes: number; readonly maxFiles: number };
 }

@@ -1,2 +1,3 @@
 export * from './container-runtime.ts';
+export { createLauncherRuntime, type LauncherRuntimeOptions } from './launcher-runtime.ts';
 export { auditArch, compileSeccomp, defaultSeccompProfile, interpretBpf } from './seccomp/index.ts';

@@ -1,3 +1,5 @@
+import { GantryError } from '#errors/index.ts';
+
 /**
  * A plan: what lies between `clone` and `exec` of a process, as a flat list of operations. TypeScript decides, the
  * launcher (native/launcher/) only carries out, in order, and stops at the first that fails.
@@ -17,8 +19,11 @@
  *   `console` with the pty's master attached (SCM_RIGHTS); `ready` when everything up to that operation is done;
  *   `error` (see launch-error.ts) before the child ends. The end of file after `start` says that exec succeeded.
  * Parent → child: one byte, `start`. With `start-fifo` the child reports `ready`, leaves the socket, and opens the fifo for
- * writing instead, which blocks until somebody opens it for reading: that is the start. It then reads an `error`
+ * writing instead, which blocks until somebody opens it for reading: that is the start. Who did then reads an `error`
  * packet's bytes, or the end of file when exec succeeded.
+ *
+ * `gantry-launcher PLAN RESULT` (native/launcher-main/) carries out the plan in a file with its own stdio, for
+ * `gantry-runtime`; its first lines say what comes back on the fd RESULT.
  */
 export const operations = {
   // What the shim does with the process (shim-protocol.ts#create). First in the plan.
@@ -84,6 +89,8 @@ export const operations = {
   readonly: [51, 's'],
   /** MOUNT_ATTR_* to set on the root, MS_* propagation or 0 */
   'root-attr': [52, 'nn'],
+  /** path, MOUNT_ATTR_* to set on what is mounted there */
+  'path-attr': [53, 'sn'],
   hostname: [54, 's'],
   domainname: [55, 's'],
   /** The root becomes /, the host's is gone. */
@@ -97,8 +104,7 @@ export const operations = {
   'stdio-owner': [62, 'n'],
   /** resource, soft, hard */
   rlimit: [63, 'nnn'],
-  /** path, uid and gid of directories made for it */
-  cwd: [64, 'snn'],
+  cwd: [64, 's'],
   /** Reports ready and waits for the start. */
   ready: [65, ''],
   umask: [66, 'n'],
@@ -139,7 +145,7 @@ const magic = 0x314c5047;
 
 /**
  * Encodes a plan as above.
- * @throws TypeError for an argument that does not fit its signature, or a string that holds a NUL: callers validate
+ * @throws GantryError invalid for a string that holds a NUL; TypeError for an argument that does not fit its signature
  */
 export function encodePlan(steps: readonly PlanStep[]): Buffer {
   const parts: Buffer[] = [Buffer.alloc(8)];
@@ -174,7 +180,7 @@ function encodeArgument(name: string, kind: string | undefined, argument: PlanAr
 }
 
 function terminated(name: string, text: string): Buffer {
-  if (text.includes('\0')) throw new TypeError(`${name}: "${text}" holds a NUL byte`);
+  if (text.includes('\0')) throw new GantryError('invalid', `${name}: ${JSON.stringify(text)} holds a NUL byte`);
   return Buffer.from(`${text}\0`);
 }
 

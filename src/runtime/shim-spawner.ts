@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
+import { GantryError } from '#errors/index.ts';
+import type { TaskStdio } from './container-runtime.ts';
+import { encodePlan, type PlanStep } from './plan.ts';
+import { connectSocket, ShimConnection } from './shim-connection.ts';
+
+/** What a shim tells of its process. */
+export interface ShimProcess {
+  readonly pid: number;
+  readonly state: 'created' | 'running' | 'exited';
+  /** In clock ticks since boot (proc(5): /proc/pid/stat field 22); names a pid beyond doubt. */
+  readonly startTime: bigint;
+}
+
+/** Starts shims: from a small process that is kept warm, since a fork of the engine itself costs milliseconds. */
+export interface ShimSpawner {
+  /**
+   * A new shim that carries out `create` (shim-protocol.ts). Where it fails the shim is gone.
+   * @throws GantryError of the failed step, unavailable where no shim can be started
+   */
+  spawn(steps: readonly PlanStep[]): Promise<{ readonly connection: ShimConnection; readonly process: ShimProcess }>;
+}
+
+/** How long a process's pipes may stay open and silent after it has ended, in milliseconds: a first process takes all of its namespace along, an exec leaves its children behind. */
+const drainMs = { container: 3000, exec: 100 } as const;
+/** How long a client that takes no output may hold it up, in milliseconds. */
+const stallMs = 300_000;
+
+/** The steps at the front of every create request. */
+export function shimSteps(shim: {
+  readonly directory: string;
+  readonly stdio: TaskStdio;
+  readonly kind: keyof typeof drainMs;
+  /** A file that counts OOM kills. */
+  readonly oomEvents?: string;
+}): readonly PlanStep[] {
+  const { directory, stdio } = shim;
+  const stdin = stdio.stdin ? (stdio.stdinOnce ? 2 : 1) : 0;
+  return [
+    { name: 'directory', args: [directory] },
+    { name: 'stdio', args: [stdio.terminal ? 1 : 0, stdin] },
+    { name: 'patience', args: [drainMs[shim.kind], stdio.stallMilliseconds ?? stallMs] },
+    ...(stdio.log === undefined
+      ? []
+      : [{ name: 'log' as const, args: [stdio.log.path, stdio.log.maxBytes, stdio.log.maxFiles] }]),
+    ...(shim.oomEvents === undefined ? [] : [{ name: 'oom-events' as const, args: [shim.oomEvents] }]),
+  ];
+}
+
+export function parseShimProcess(payload: Buffer): ShimProcess {
+  const state = (['created', 'running', 'exited'] as const)[payload.readUInt32LE(4)] ?? 'exited';
+  return { pid: payload.readUInt32LE(0), state, startTime: payload.readBigUInt64LE(8) };
+}
+
+/** A spawner whose process starts with the first shim and ends with this one. */
+export function createShimSpawner(shimPath: string): ShimSpawner {
+  let address: Promise<string> | undefined;
+
+  function startSpawner(): Promise<string> {
+    const child: ChildProcess = spawn(shimPath, ['--spawner'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+      detached: true,
+    });
+    const named = Promise.withResolvers<string>();
+    const pipe = child.stdio[3];
+    if (!(pipe instanceof Socket)) throw new GantryError('internal', 'the spawner has no pipe');
+    let name = '';
+    pipe.on('data', (bytes: Buffer) => {
+      name += bytes.toString('latin1');
+      if (!name.endsWith('\n')) return;
+      // From here on neither keeps this process alive.
+      child.unref();
+      pipe.unref();
+      named.resolve(`\0${name.slice(0, -1)}`);
+    });
+    child.once('error', (cause) =>
+      named.reject(new GantryError('unavailable', `cannot run ${shimPath}: ${cause.message}`, { cause })),
+    );
+    child.once('exit', (code) => {
+      address = undefined;
+      named.reject(new GantryError('unavailable', `${shimPath} --spawner ended with ${code}`));
+    });
+    return named.promise;
+  }
+
+  async function connectSpawner(): Promise<ShimConnection> {
+    address ??= startSpawner();
+    try {
+      return new ShimConnection(await connectSocket(await address));
+    } catch (error) {
+      address = undefined;
+      throw error;
+    }
+  }
+
+  return {
+    async spawn(steps) {
+      const connection = await connectSpawner();
+      try {
+        const { payload } = await connection.request('create', 'created', encodePlan(steps), steps);
+        return { connection, process: parseShimProcess(payload) };
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+    },
+  };
+}

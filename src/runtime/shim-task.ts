@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs';
+import { GantryError, isGantryError } from '#errors/index.ts';
+import type { Cgroup } from '#linux/index.ts';
+import type { ExecTask, ExitStatus, Task } from './container-runtime.ts';
+import type { PlanStep } from './plan.ts';
+import { connectShim, type ShimConnection } from './shim-connection.ts';
+import { attachShim } from './shim-io.ts';
+import type { Reply } from './shim-protocol.ts';
+import { parseShimProcess, type ShimProcess } from './shim-spawner.ts';
+
+/** What a task over a shim is made of; launcher and OCI command lines differ only in what they put here. */
+export interface ShimTaskParts {
+  readonly id: string;
+  readonly directory: string;
+  readonly connection: ShimConnection;
+  readonly process: ShimProcess;
+  /** The plan, so that an error at exec can be put in words. */
+  readonly steps?: readonly PlanStep[];
+  /** The container's; that of an exec's container too. */
+  readonly cgroup: Cgroup;
+  exec(request: ExecTask, options?: { signal?: AbortSignal }): Promise<Task>;
+  /** Removes what is left when the process has ended. */
+  remove(): Promise<void>;
+}
+
+/** A task whose process a shim owns (container-runtime.ts#Task). */
+export function createShimTask(parts: ShimTaskParts): Task {
+  const { connection, cgroup, directory } = parts;
+  let { process } = parts;
+  let exit: ExitStatus | undefined;
+  const exited = waitForExit(connection, directory).then((status) => {
+    exit = status;
+    return status;
+  });
+  exited.catch(() => undefined); // told to whoever waits
+
+  const mustLive = () => {
+    if (exit !== undefined)
+      throw new GantryError('conflict', `the process of ${parts.id} has ended`, { code: 'not-running' });
+  };
+
+  return {
+    id: parts.id,
+    get pid() {
+      return process.pid;
+    },
+    async start({ signal } = {}) {
+      const started = connection.request('start', 'started', undefined, parts.steps);
+      process = parseShimProcess((await abortable(started, signal)).payload);
+    },
+    async attach() {
+      if (exit !== undefined) return attachEnded();
+      try {
+        return await attachShim(await connectShim(directory));
+      } catch (error) {
+        if (isGantryError(error) && error.code === 'shim-gone') return attachEnded();
+        throw error;
+      }
+    },
+    async resize({ rows, columns }) {
+      mustLive();
+      const size = Buffer.alloc(4);
+      size.writeUInt16LE(rows, 0);
+      size.writeUInt16LE(columns, 2);
+      await connection.request('resize', 'ok', size);
+    },
+    async kill(signal, { all = false } = {}) {
+      mustLive();
+      if (all) return await cgroup.kill(signal);
+      const number = Buffer.alloc(4);
+      number.writeUInt32LE(signal, 0);
+      try {
+        await connection.request('kill', 'ok', number);
+      } catch (error) {
+        if (isGantryError(error) && (error.code === 'ESRCH' || error.code === 'shim-gone'))
+          throw new GantryError('conflict', `the process of ${parts.id} has ended`, {
+            code: 'not-running',
+            cause: error,
+          });
+        throw error;
+      }
+    },
+    async pause() {
+      mustLive();
+      await cgroup.freeze();
+    },
+    async resume() {
+      mustLive();
+      await cgroup.thaw();
+    },
+    wait: ({ signal } = {}) => abortable(exited, signal),
+    async exec(request, options) {
+      mustLive();
+      return await parts.exec(request, options);
+    },
+    async pids() {
+      return cgroup.pids();
+    },
+    async stats() {
+      return cgroup.stats();
+    },
+    async delete() {
+      if (exit === undefined && !(await settled(exited)))
+        throw new GantryError('conflict', `${parts.id} is running; kill it first`, { code: 'running' });
+      connection.close();
+      await parts.remove();
+    },
+  };
+}
+
+/** Whether a promise is settled by now. */
+const settled = (promise: Promise<unknown>): Promise<boolean> =>
+  Promise.race([
+    promise.then(
+      () => true,
+      () => true,
+    ),
+    new Promise<boolean>((resolve) => setImmediate(resolve, false)),
+  ]);
+
+/** Streams of a process that has ended. */
+async function attachEnded() {
+  const { PassThrough } = await import('node:stream');
+  const stdin = new PassThrough();
+  stdin.resume();
+  return {
+    stdin,
+    output: (async function* () {})(),
+    async [Symbol.asyncDispose]() {
+      stdin.destroy();
+    },
+  };
+}
+
+async function waitForExit(connection: ShimConnection, directory: string): Promise<ExitStatus> {
+  let reply: Reply;
+  try {
+    reply = await connection.request('wait', 'exited');
+  } catch (error) {
+    if (!isGantryError(error) || error.code !== 'shim-gone') throw error;
+    return readExitFile(directory, error);
+  }
+  const { payload } = reply;
+  const signal = payload.readUInt32LE(4);
+  return {
+    code: payload.readUInt32LE(0),
+    ...(signal === 0 ? {} : { signal }),
+    oom: payload.readUInt32LE(8) !== 0,
+    at: new Date(payload.toString('latin1', 12)),
+  };
+}
+
+/** What a shim wrote before it went. @throws `gone` where it was killed before it could */
+function readExitFile(directory: string, gone: GantryError): ExitStatus {
+  let text: string;
+  try {
+    text = readFileSync(`${directory}/exit.json`, 'utf8');
+  } catch {
+    throw gone;
+  }
+  const { code, signal, oom, at } = JSON.parse(text) as { code: number; signal: number; oom: boolean; at: string };
+  return { code, ...(signal === 0 ? {} : { signal }), oom, at: new Date(at) };
+}
+
+/** The promise, or cancelled when the signal fires first. @throws GantryError cancelled */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  const cancelled = Promise.withResolvers<never>();
+  const cancel = () =>
+    cancelled.reject(new GantryError('cancelled', 'the operation was cancelled', { cause: signal.reason }));
+  if (signal.aborted) cancel();
+  else signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await Promise.race([promise, cancelled.promise]);
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}

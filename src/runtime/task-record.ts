@@ -1,0 +1,54 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { GantryError } from '#errors/index.ts';
+import type { SeccompFilter } from './process-steps.ts';
+
+/** What an engine that comes later must know of a task: `<directory>/task.json`, written before anything is made. */
+export interface TaskRecord {
+  readonly id: string;
+  readonly cgroupsPath: string;
+  /** CLONE_NEW* of the namespaces that an exec joins. */
+  readonly namespaces: number;
+  readonly seccomp: SeccompFilter | undefined;
+}
+
+const file = (directory: string) => `${directory}/task.json`;
+
+export function writeTaskRecord(directory: string, record: TaskRecord): void {
+  const { seccomp } = record;
+  writeFileSync(
+    file(directory),
+    JSON.stringify({
+      ...record,
+      seccomp: seccomp && { flags: seccomp.flags, program: seccomp.program.toString('base64') },
+    }),
+    { mode: 0o600 },
+  );
+}
+
+/** @returns undefined where there is none @throws GantryError corrupt */
+export function readTaskRecord(directory: string): TaskRecord | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file(directory), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const { seccomp, ...record } = JSON.parse(text) as Omit<TaskRecord, 'seccomp'> & {
+      readonly seccomp?: { readonly flags: number; readonly program: string };
+    };
+    return {
+      ...record,
+      seccomp: seccomp && { flags: seccomp.flags, program: Buffer.from(seccomp.program, 'base64') },
+    };
+  } catch (cause) {
+    throw new GantryError('corrupt', `${file(directory)} is no task record`, { cause });
+  }
+}
+
+/** Removes a task's files but for `exit.json`: whoever crashes next may still ask how it ended. */
+export function removeTaskFiles(directory: string): void {
+  for (const name of ['task.json', 'pid', 'shim.sock', 'shim.log', 'exit.json.tmp'])
+    rmSync(`${directory}/${name}`, { force: true });
+}
