@@ -1,0 +1,73 @@
+import type { EngineClient, WaitResult } from '#client/index.ts';
+import { attachStreams } from './attached-streams.ts';
+import type { Streams } from './container-body.ts';
+import { writeError } from './output.ts';
+import { proxySignals } from './signal-proxy.ts';
+import { followTerminalSize } from './terminal-size.ts';
+
+export interface AttachTarget {
+  readonly id: string;
+  readonly tty: boolean;
+  readonly autoRemove: boolean;
+}
+
+export interface AttachContainerOptions {
+  readonly streams: Streams;
+  /** Empty: ctrl-p,ctrl-q. */
+  readonly detachKeys: string;
+  readonly proxySignals: boolean;
+  /** Starts the container; called once its streams are joined and its exit is waited for, so that nothing is missed. */
+  readonly start?: () => Promise<void>;
+}
+
+/** Joins a container's streams with ours until it ends (its exit code) or the person detaches (0). */
+export async function attachToContainer(
+  engine: EngineClient,
+  { id, tty, autoRemove }: AttachTarget,
+  { streams, detachKeys, proxySignals: proxied, start }: AttachContainerOptions,
+): Promise<number> {
+  const connection =
+    streams.stdin || streams.stdout || streams.stderr
+      ? await engine.hijack(`/containers/${id}/attach`, { query: { stream: true, ...streams } })
+      : undefined;
+  const waiting = await engine.stream('POST', `/containers/${id}/wait`, {
+    query: { condition: start === undefined ? 'not-running' : autoRemove ? 'removed' : 'next-exit' },
+  });
+  const exit = exitOf(waiting.body);
+  exit.catch(() => {}); // told where it is awaited
+  const undo: (() => void)[] = [];
+  try {
+    const attached =
+      connection && attachStreams(connection, { stdin: streams.stdin, tty, detachKeys: detachKeys || 'ctrl-p,ctrl-q' });
+    if (attached !== undefined) undo.push(attached.close);
+    if (proxied && !tty)
+      undo.push(proxySignals((signal) => engine.json('POST', `/containers/${id}/kill`, { query: { signal } })));
+    try {
+      await start?.();
+    } catch (error) {
+      attached?.close();
+      if (autoRemove) await exit.catch(() => {}); // gone when the person reads the message
+      throw error;
+    }
+    if (tty)
+      undo.push(followTerminalSize((size) => engine.json('POST', `/containers/${id}/resize`, { query: { ...size } })));
+    if ((await attached?.done) === 'detached') {
+      attached?.close();
+      writeError('read escape sequence\n');
+      return 0;
+    }
+    const { StatusCode, Error: failure } = await exit;
+    attached?.close();
+    if (failure) writeError(`${failure.Message}\n`);
+    return StatusCode;
+  } finally {
+    for (const step of undo) step();
+  }
+}
+
+/** Reads the answer of `wait`, which comes when the container has ended. */
+async function exitOf(body: AsyncIterable<Buffer>): Promise<WaitResult> {
+  let answer = '';
+  for await (const chunk of body) answer += chunk.toString();
+  return JSON.parse(answer) as WaitResult;
+}

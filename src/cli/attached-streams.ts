@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { demultiplex, type HijackedConnection } from '#client/index.ts';
+import { writeError, writeOut } from './output.ts';
+import { createDetachWatch, enterRawMode, isTerminal, parseDetachKeys } from './terminal.ts';
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  /** The process has a terminal: its output is one raw stream, ours goes into raw mode. */
+  readonly tty: boolean;
+  readonly detachKeys: string;
+}
+
+/** A process's streams joined with ours. */
+export interface AttachedStreams {
+  /** Resolves when the output has ended, or the person typed the detach keys. */
+  readonly done: Promise<'ended' | 'detached'>;
+  /** Gives the terminal back; called in any case. */
+  close(): void;
+}
+
+/**
+ * Joins a hijacked connection with stdin, stdout and stderr. The end of stdin is passed on as a half-close, so that the
+ * process reads end-of-file while its output still comes.
+ */
+export function attachStreams(connection: HijackedConnection, options: AttachOptions): AttachedStreams {
+  const { socket } = connection;
+  const restore = options.stdin && options.tty && isTerminal(0) ? enterRawMode() : () => {};
+  const detached = Promise.withResolvers<'detached'>();
+  const input = options.stdin ? passInput(connection, options, detached.resolve) : undefined;
+  if (!options.stdin) socket.end();
+  const output = async (): Promise<'ended'> => {
+    if (options.tty) for await (const data of socket as AsyncIterable<Buffer>) writeOut(data);
+    else
+      for await (const { stream, data } of demultiplex(socket as AsyncIterable<Buffer>))
+        if (stream === 'stdout') writeOut(data);
+        else writeError(data);
+    return 'ended';
+  };
+  return {
+    done: Promise.race([output(), detached.promise]),
+    close() {
+      input?.stop();
+      socket.destroy();
+      restore();
+    },
+  };
+}
+
+function passInput(
+  { socket }: HijackedConnection,
+  { tty, detachKeys }: AttachOptions,
+  detach: (how: 'detached') => void,
+) {
+  const watch = tty && isTerminal(0) ? createDetachWatch(parseDetachKeys(detachKeys)) : undefined;
+  const { stdin } = process;
+  const onData = (data: Buffer) => {
+    const typed = watch === undefined ? data : watch.feed(data);
+    if (typed === undefined) {
+      stop();
+      detach('detached');
+    } else if (typed.length > 0 && !socket.destroyed && !socket.write(typed)) {
+      stdin.pause();
+      void once(socket, 'drain').then(
+        () => stdin.resume(),
+        () => {}, // the connection is gone: its reader ends the session
+      );
+    }
+  };
+  const onEnd = () => socket.end();
+  const stop = () => {
+    stdin.off('data', onData).off('end', onEnd).off('error', onEnd);
+    stdin.pause();
+  };
+  stdin.on('data', onData).on('end', onEnd).on('error', onEnd);
+  return { stop };
+}

@@ -1,0 +1,70 @@
+import { attachStreams } from '../attached-streams.ts';
+import { defineCommand } from '../command.ts';
+import { environmentOf } from '../env-file.ts';
+import { Failure } from '../failure.ts';
+import { flag, list, text } from '../options.ts';
+import { writeError } from '../output.ts';
+import { isTerminal, windowSize } from '../terminal.ts';
+import { followTerminalSize } from '../terminal-size.ts';
+
+export const command = defineCommand({
+  usage: '[OPTIONS] CONTAINER COMMAND [ARG...]',
+  summary: 'Execute a command in a running container',
+  aliases: ['container exec', 'exec'],
+  options: {
+    detach: flag('Detached mode: run command in the background', { short: 'd' }),
+    'detach-keys': text('Override the key sequence for detaching a container'),
+    env: list('Set environment variables', { short: 'e' }),
+    'env-file': list('Read in a file of environment variables'),
+    interactive: flag('Keep STDIN open even if not attached', { short: 'i' }),
+    privileged: flag('Give extended privileges to the command'),
+    tty: flag('Allocate a pseudo-TTY', { short: 't' }),
+    user: text('Username or UID (format: "<name|uid>[:<group|gid>]")', { short: 'u' }),
+    workdir: text('Working directory inside the container', { short: 'w' }),
+  },
+  args: [2, Number.POSITIVE_INFINITY],
+  stopAtFirst: true,
+  async run({ engine }, { values, args: [name = '', ...words] }) {
+    const attach = !values.detach;
+    const stdin = attach && values.interactive;
+    const { tty } = values;
+    if (tty && stdin && !isTerminal(0)) throw new Failure('the input device is not a TTY', 1);
+    const size = tty ? windowSize() : undefined;
+    const consoleSize = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] };
+    const { Id } = await engine.json<{ Id: string }>('POST', `/containers/${encodeURIComponent(name)}/exec`, {
+      json: {
+        User: values.user,
+        Privileged: values.privileged,
+        Tty: tty,
+        AttachStdin: stdin,
+        AttachStdout: attach,
+        AttachStderr: attach,
+        Env: environmentOf(values['env-file'], values.env, process.env),
+        WorkingDir: values.workdir,
+        Cmd: words,
+        ...consoleSize,
+      },
+    });
+    if (!attach) {
+      await engine.json('POST', `/exec/${Id}/start`, { json: { Detach: true, Tty: tty } });
+      return 0;
+    }
+    const connection = await engine.hijack(`/exec/${Id}/start`, { json: { Detach: false, Tty: tty, ...consoleSize } });
+    const attached = attachStreams(connection, { stdin, tty, detachKeys: values['detach-keys'] || 'ctrl-p,ctrl-q' });
+    const stop = tty
+      ? followTerminalSize((now) => engine.json('POST', `/exec/${Id}/resize`, { query: { ...now } }))
+      : () => {};
+    try {
+      if ((await attached.done) === 'detached') {
+        attached.close();
+        writeError('read escape sequence\n');
+        return 0;
+      }
+      const { ExitCode } = await engine.json<{ ExitCode: number | null }>('GET', `/exec/${Id}/json`);
+      return ExitCode ?? 0;
+    } finally {
+      stop();
+      attached.close();
+    }
+  },
+});

@@ -1,0 +1,118 @@
+// The command line's entry. What is loaded here is loaded by every command, so it is little: start-up is most of what
+// a short command costs (an empty script 20 ms, `gantry version` 30; `import 'node:http'` alone would add 24, because
+// importing it as a module touches its WebSocket export and so loads Node's whole fetch).
+import { homedir } from 'node:os';
+import { createEngineClient, parseEngineHost } from '#client/index.ts';
+import { errorText, Failure } from './failure.ts';
+import { flag, list, parseOptions, suggestion, text, unsupported } from './options.ts';
+import { writeError, writeOut } from './output.ts';
+import { program } from './program.ts';
+
+// The starter sets it for this process; programs that it starts need none of it.
+delete process.env.NODE_COMPILE_CACHE;
+
+const globalOptions = {
+  config: text('Location of client config files (default "~/.docker")'),
+  context: unsupported('string', { short: 'c' }),
+  debug: flag('Show where errors come from', { short: 'D' }),
+  host: list('Daemon socket to connect to', { short: 'H' }),
+  'log-level': unsupported('string', { short: 'l' }),
+  tls: flag('Use TLS; implied by --tlsverify'),
+  tlscacert: text('Trust certs signed only by this CA'),
+  tlscert: text('Path to TLS certificate file'),
+  tlskey: text('Path to TLS key file'),
+  tlsverify: flag('Use TLS and verify the remote'),
+  version: flag('Print version information and quit', { short: 'v' }),
+};
+
+const defaultHost = 'unix:///run/gantry/gantry.sock';
+
+async function main(argv: readonly string[]): Promise<number> {
+  let debug = false;
+  try {
+    const { values, args, help } = parseGlobal(argv);
+    debug = values.debug;
+    if (values.version) return await dispatch(['version', '--format', 'Gantry version {{.Client.Version}}'], values);
+    if (help || args.length === 0 || args[0] === 'help')
+      return await showHelp(args.slice(args[0] === 'help' ? 1 : 0), values);
+    return await dispatch(args, values);
+  } catch (error) {
+    const message = errorText(error);
+    if (message !== '') writeError(`${message}\n`);
+    if (debug && error instanceof Error)
+      writeError(`${error.stack}\n${error.cause ? `caused by ${error.cause}\n` : ''}`);
+    return error instanceof Failure ? error.exitCode : 1;
+  }
+}
+
+type GlobalValues = ReturnType<typeof parseGlobal>['values'];
+
+function parseGlobal(argv: readonly string[]) {
+  try {
+    return parseOptions(globalOptions, argv, { stopAtFirst: true });
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(
+      `${error.message}\n\nUsage:  gantry [OPTIONS] COMMAND [ARG...]\n\nRun 'gantry --help' for more information`,
+      error.exitCode,
+    );
+  }
+}
+
+async function dispatch(args: readonly string[], values: GlobalValues): Promise<number> {
+  const [first = '', second] = args;
+  const entry =
+    (second === undefined ? undefined : program.find(({ names }) => names.includes(`${first} ${second}`))) ??
+    program.find(({ names }) => names.includes(first));
+  if (entry === undefined) return await unknownCommand(args);
+  const calledAs = second !== undefined && entry.names.includes(`${first} ${second}`) ? `${first} ${second}` : first;
+  const { command } = await entry.load();
+  const host = values.host.at(-1) ?? (process.env.GANTRY_HOST || process.env.DOCKER_HOST || undefined);
+  const engine = createEngineClient(parseEngineHost(host ?? defaultHost, await tlsOf(values)), {
+    userAgent: `Gantry-Client (linux)`,
+    ...(host === undefined
+      ? { onUnreachable: async () => (await import('./background-engine.ts')).startBackgroundEngine(defaultHost) }
+      : {}),
+  });
+  const configDirectory = values.config || process.env.DOCKER_CONFIG || `${homedir()}/.docker`;
+  return await command.execute({ engine, configDirectory, calledAs }, args.slice(calledAs === first ? 1 : 2));
+}
+
+async function tlsOf(values: GlobalValues) {
+  const verify = values.tlsverify || (process.env.DOCKER_TLS_VERIFY ?? '') !== '';
+  if (!verify && !values.tls) return undefined;
+  const { readTlsFiles } = await import('./tls-files.ts');
+  return readTlsFiles({ ca: values.tlscacert, cert: values.tlscert, key: values.tlskey, verify });
+}
+
+async function unknownCommand(args: readonly string[]): Promise<never> {
+  const [first = '', second] = args;
+  const { isGroup, groupHelp } = await import('./help.ts');
+  if (isGroup(first)) {
+    if (second === undefined || second === '--help' || second === '-h') {
+      writeOut(groupHelp(first));
+      throw new Failure('', 0);
+    }
+    const known = program.flatMap(({ names }) =>
+      names.filter((n) => n.startsWith(`${first} `)).map((n) => n.slice(first.length + 1)),
+    );
+    throw new Failure(
+      `gantry: unknown command: gantry ${first} ${second}${suggestion(second, known, `gantry ${first} `)}\n\nUsage:  gantry ${first}\n\nRun 'gantry ${first} --help' for more information`,
+      1,
+    );
+  }
+  const known = program.flatMap(({ names }) => names.filter((name) => !name.includes(' ')));
+  throw new Failure(
+    `gantry: unknown command: gantry ${first}${suggestion(first, known, 'gantry ')}\n\nRun 'gantry --help' for more information`,
+    1,
+  );
+}
+
+async function showHelp(topic: readonly string[], values: GlobalValues): Promise<number> {
+  if (topic.length > 0) return await dispatch([...topic, '--help'], values);
+  const { programHelp } = await import('./help.ts');
+  writeOut(programHelp(globalOptions));
+  return 0;
+}
+
+process.exit(await main(process.argv.slice(2)));

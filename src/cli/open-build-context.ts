@@ -1,0 +1,67 @@
+import { buildContext } from '#client/index.ts';
+import { Failure } from './failure.ts';
+
+export interface OpenContextOptions {
+  /** -f; `-` is stdin, empty the context's own. */
+  readonly file: string;
+  readonly onSkipped: (path: string, what: string) => void;
+}
+
+export interface OpenContext {
+  readonly tar: AsyncIterable<Uint8Array>;
+  readonly dockerfile: string;
+}
+
+const sniffed = 512;
+
+/**
+ * The context `build` was given: a directory, or stdin (`-`), which is a tar, packed or not, or else a Dockerfile.
+ * @throws Failure, GantryError
+ */
+export async function openBuildContext(path: string, { file, onSkipped }: OpenContextOptions): Promise<OpenContext> {
+  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(path))
+    throw new Failure(
+      `unable to prepare context: ${path}: remote contexts are not supported yet; clone it and give the path`,
+      1,
+    );
+  const { packBuildContext, packDockerfile } = await buildContext();
+  if (path !== '-')
+    return await packBuildContext(path, {
+      dockerfile: file === '' || file === '-' ? undefined : file,
+      dockerfileText: file === '-' ? await readRest(process.stdin) : undefined,
+      onSkipped,
+    });
+  if (file === '-')
+    throw new Failure('invalid argument: can\u2019t use stdin for both build context and dockerfile', 1);
+  const { start, whole } = await sniff(process.stdin);
+  if (looksPacked(start)) return { tar: whole, dockerfile: file || 'Dockerfile' };
+  if (file !== '') throw new Failure(`stdin is no tar, so there is no context to find -f ${file} in`, 1);
+  return packDockerfile(await readRest(whole));
+}
+
+/** gzip, bzip2, xz, zstd, or a tar header's magic. */
+function looksPacked(start: Buffer): boolean {
+  const magic = start.toString('hex', 0, 6);
+  return /^(?:1f8b|425a68|fd377a585a00|28b52ffd)/.test(magic) || start.toString('latin1', 257, 262) === 'ustar';
+}
+
+async function sniff(source: AsyncIterable<Buffer>): Promise<{ start: Buffer; whole: AsyncIterable<Buffer> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  let start: Buffer = Buffer.alloc(0);
+  while (start.length < sniffed) {
+    const next = await iterator.next();
+    if (next.done) break;
+    start = Buffer.concat([start, next.value]);
+  }
+  const whole = async function* (): AsyncGenerator<Buffer, void, void> {
+    yield start;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  };
+  return { start, whole: whole() };
+}
+
+async function readRest(source: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

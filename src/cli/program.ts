@@ -1,0 +1,261 @@
+import type { Command } from './command.ts';
+
+export interface ProgramEntry {
+  /** Every spelling; the first is shown in `gantry --help` under its group. */
+  readonly names: readonly string[];
+  readonly summary: string;
+  readonly common?: boolean;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** Every command. Only the called one's file is loaded. */
+export const program: readonly ProgramEntry[] = [
+  {
+    names: ['run', 'container run'],
+    summary: 'Create and run a new container from an image',
+    common: true,
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    names: ['exec', 'container exec'],
+    summary: 'Execute a command in a running container',
+    common: true,
+    load: () => import('./commands/exec.ts'),
+  },
+  {
+    names: ['ps', 'container ls', 'container list', 'container ps'],
+    summary: 'List containers',
+    common: true,
+    load: () => import('./commands/ps.ts'),
+  },
+  {
+    names: ['build', 'image build', 'builder build'],
+    summary: 'Build an image from a Dockerfile',
+    common: true,
+    load: () => import('./commands/build.ts'),
+  },
+  {
+    names: ['pull', 'image pull'],
+    summary: 'Download an image from a registry',
+    common: true,
+    load: () => import('./commands/pull.ts'),
+  },
+  {
+    names: ['push', 'image push'],
+    summary: 'Upload an image to a registry',
+    common: true,
+    load: () => import('./commands/push.ts'),
+  },
+  {
+    names: ['images', 'image ls', 'image list'],
+    summary: 'List images',
+    common: true,
+    load: () => import('./commands/images.ts'),
+  },
+  {
+    names: ['login'],
+    summary: 'Authenticate to a registry',
+    common: true,
+    load: () => import('./commands/login.ts'),
+  },
+  {
+    names: ['logout'],
+    summary: 'Log out from a registry',
+    common: true,
+    load: () => import('./commands/logout.ts'),
+  },
+  {
+    names: ['version'],
+    summary: 'Show the Gantry version information',
+    common: true,
+    load: () => import('./commands/version.ts'),
+  },
+  {
+    names: ['info', 'system info'],
+    summary: 'Display system-wide information',
+    common: true,
+    load: () => import('./commands/info.ts'),
+  },
+  {
+    names: ['daemon'],
+    summary: 'Start the engine',
+    common: true,
+    load: () => import('./commands/daemon.ts'),
+  },
+  {
+    names: ['hub'],
+    summary: 'Serve a registry with accounts and web pages, and manage it',
+    common: true,
+    load: () => import('./commands/hub.ts'),
+  },
+  {
+    names: ['attach', 'container attach'],
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: () => import('./commands/attach.ts'),
+  },
+  {
+    names: ['create', 'container create'],
+    summary: 'Create a new container',
+    load: () => import('./commands/create.ts'),
+  },
+  {
+    names: ['cp', 'container cp'],
+    summary: 'Copy files/folders between a container and the local filesystem',
+    load: () => import('./commands/cp.ts'),
+  },
+  {
+    names: ['diff', 'container diff'],
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import('./commands/diff.ts'),
+  },
+  {
+    names: ['events', 'system events'],
+    summary: 'Get real time events from the server',
+    load: () => import('./commands/events.ts'),
+  },
+  {
+    names: ['export', 'container export'],
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    names: ['history', 'image history'],
+    summary: 'Show the history of an image',
+    load: () => import('./commands/history.ts'),
+  },
+  {
+    names: ['import', 'image import'],
+    summary: 'Import the contents from a tarball to create a filesystem image',
+    load: () => import('./commands/import.ts'),
+  },
+  {
+    names: ['inspect'],
+    summary: 'Return low-level information on Docker objects',
+    load: () => import('./commands/inspect.ts'),
+  },
+  {
+    names: ['container inspect'],
+    summary: 'Display detailed information on one or more containers',
+    load: () => import('./commands/inspect-container.ts'),
+  },
+  {
+    names: ['image inspect'],
+    summary: 'Display detailed information on one or more images',
+    load: () => import('./commands/inspect-image.ts'),
+  },
+  {
+    names: ['kill', 'container kill'],
+    summary: 'Kill one or more running containers',
+    load: () => import('./commands/kill.ts'),
+  },
+  {
+    names: ['load', 'image load'],
+    summary: 'Load an image from a tar archive or STDIN',
+    load: () => import('./commands/load.ts'),
+  },
+  {
+    names: ['logs', 'container logs'],
+    summary: 'Fetch the logs of a container',
+    load: () => import('./commands/logs.ts'),
+  },
+  {
+    names: ['pause', 'container pause'],
+    summary: 'Pause all processes within one or more containers',
+    load: () => import('./commands/pause.ts'),
+  },
+  {
+    names: ['port', 'container port'],
+    summary: 'List port mappings or a specific mapping for the container',
+    load: () => import('./commands/port.ts'),
+  },
+  {
+    names: ['rename', 'container rename'],
+    summary: 'Rename a container',
+    load: () => import('./commands/rename.ts'),
+  },
+  {
+    names: ['restart', 'container restart'],
+    summary: 'Restart one or more containers',
+    load: () => import('./commands/restart.ts'),
+  },
+  {
+    names: ['rm', 'container rm', 'container remove'],
+    summary: 'Remove one or more containers',
+    load: () => import('./commands/rm.ts'),
+  },
+  {
+    names: ['rmi', 'image rm', 'image remove'],
+    summary: 'Remove one or more images',
+    load: () => import('./commands/rmi.ts'),
+  },
+  {
+    names: ['save', 'image save'],
+    summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: () => import('./commands/save.ts'),
+  },
+  {
+    names: ['start', 'container start'],
+    summary: 'Start one or more stopped containers',
+    load: () => import('./commands/start.ts'),
+  },
+  {
+    names: ['stats', 'container stats'],
+    summary: 'Display a live stream of container(s) resource usage statistics',
+    load: () => import('./commands/stats.ts'),
+  },
+  {
+    names: ['stop', 'container stop'],
+    summary: 'Stop one or more running containers',
+    load: () => import('./commands/stop.ts'),
+  },
+  {
+    names: ['tag', 'image tag'],
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('./commands/tag.ts'),
+  },
+  {
+    names: ['top', 'container top'],
+    summary: 'Display the running processes of a container',
+    load: () => import('./commands/top.ts'),
+  },
+  {
+    names: ['unpause', 'container unpause'],
+    summary: 'Unpause all processes within one or more containers',
+    load: () => import('./commands/unpause.ts'),
+  },
+  {
+    names: ['wait', 'container wait'],
+    summary: 'Block until one or more containers stop, then print their exit codes',
+    load: () => import('./commands/wait.ts'),
+  },
+  {
+    names: ['network ls', 'network list'],
+    summary: 'List networks',
+    load: () => import('./commands/network-ls.ts'),
+  },
+  {
+    names: ['network inspect'],
+    summary: 'Display detailed information on one or more networks',
+    load: () => import('./commands/inspect-network.ts'),
+  },
+  {
+    names: ['volume ls', 'volume list'],
+    summary: 'List volumes',
+    load: () => import('./commands/volume-ls.ts'),
+  },
+  {
+    names: ['volume create'],
+    summary: 'Create a volume',
+    load: () => import('./commands/volume-create.ts'),
+  },
+  {
+    names: ['volume inspect'],
+    summary: 'Display detailed information on one or more volumes',
+    load: () => import('./commands/inspect-volume.ts'),
+  },
+  {
+    names: ['volume rm', 'volume remove'],
+    summary: 'Remove one or more volumes',
+    load: () => import('./commands/volume-rm.ts'),
+  },
+];

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { EngineResponse } from '#client/index.ts';
+import { Failure } from './failure.ts';
+import { writeOut } from './output.ts';
+import { isTerminal } from './terminal.ts';
+
+/** Writes an answer's body to stdout, or to a file that appears under its name only once it is whole. */
+export async function saveBody(ask: () => Promise<EngineResponse>, path: string, verb: string): Promise<number> {
+  if (path === '') {
+    if (isTerminal(1)) throw new Failure('cowardly refusing to save to a terminal. Use the -o flag or redirect', 1);
+    for await (const chunk of (await ask()).body) writeOut(chunk);
+    return 0;
+  }
+  const temporary = `${dirname(path)}/.gantry-${verb}-${randomBytes(6).toString('hex')}`;
+  const file = await open(temporary, 'wx').catch((error: NodeJS.ErrnoException) => {
+    throw new Failure(
+      `failed to ${verb} to "${path}": ${error.code === 'ENOENT' ? 'its folder does not exist' : error.message}`,
+      1,
+    );
+  });
+  try {
+    for await (const chunk of (await ask()).body) await file.writeFile(chunk);
+    await file.close();
+    await rename(temporary, path);
+    return 0;
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

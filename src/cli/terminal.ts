@@ -1,0 +1,83 @@
+import { isatty } from 'node:tty';
+import { GantryError } from '#errors/index.ts';
+
+export const isTerminal = (fd: 0 | 1 | 2): boolean => isatty(fd);
+
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The terminal's size; undefined where stdout is none. */
+export function windowSize(): WindowSize | undefined {
+  return process.stdout.isTTY ? { rows: process.stdout.rows, columns: process.stdout.columns } : undefined;
+}
+
+/** Calls `changed` whenever the terminal is resized; returns how to stop. */
+export function onResize(changed: () => void): () => void {
+  if (!process.stdout.isTTY) return () => {};
+  process.stdout.on('resize', changed);
+  return () => process.stdout.off('resize', changed);
+}
+
+/** Signals that would end the program and leave the terminal raw. */
+const ending = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
+
+/** Puts the terminal into raw mode until the returned function is called, or the program ends in whatever way it can see. */
+export function enterRawMode(): () => void {
+  const { stdin } = process;
+  if (!stdin.isTTY || stdin.isRaw) return () => {};
+  const restore = () => {
+    stdin.setRawMode(false);
+    process.off('exit', restore);
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  };
+  const handlers = Object.entries(ending).map(
+    ([signal, number]) => [signal, () => process.exit(128 + number)] as const,
+  );
+  process.on('exit', restore);
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  stdin.setRawMode(true);
+  return restore;
+}
+
+/** The bytes of `ctrl-p,ctrl-q` or `a,ctrl-@`. @throws GantryError invalid */
+export function parseDetachKeys(text: string): Buffer {
+  return Buffer.from(
+    text.split(',').map((key) => {
+      const control = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
+      if (control !== undefined) return control.toUpperCase().charCodeAt(0) - 64;
+      const byte = Buffer.from(key);
+      if (byte.length !== 1 || byte[0] === undefined)
+        throw new GantryError(
+          'invalid',
+          `invalid detach keys (${text}): unknown key '${key}'; expected a letter or ctrl-a … ctrl-z, ctrl-@ [ \\ ] ^ _`,
+        );
+      return byte[0];
+    }),
+  );
+}
+
+/**
+ * Looks for the detach keys in what is typed. Keys that may begin the sequence are held back until the next one decides.
+ * `feed` returns what is to be passed on, or undefined once the sequence is whole.
+ */
+export function createDetachWatch(keys: Buffer): { feed(data: Buffer): Buffer | undefined } {
+  let matched = 0;
+  return {
+    feed(data) {
+      const out: number[] = [];
+      for (const byte of data) {
+        if (byte === keys[matched]) {
+          matched++;
+          if (matched === keys.length) return undefined;
+          continue;
+        }
+        out.push(...keys.subarray(0, matched));
+        matched = byte === keys[0] ? 1 : 0;
+        if (matched === 0) out.push(byte);
+      }
+      return Buffer.from(out);
+    },
+  };
+}

@@ -1,0 +1,15 @@
+export { type EngineAddress, type EngineTls, parseEngineHost } from './engine-address.ts';
+export {
+  createEngineClient,
+  type EngineClient,
+  type EngineClientOptions,
+  type EngineRequest,
+  type EngineResponse,
+  type HijackedConnection,
+  hostOf,
+} from './engine-client.ts';
+export { demultiplex, jsonLines, type OutputChunk } from './output-streams.ts';
+export type * from './wire-shapes.ts';
+
+/** See build-context.ts; loaded only by what builds. */
+export const buildContext = () => import('./build-context.ts');

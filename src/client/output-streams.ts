@@ -1,0 +1,60 @@
+import { GantryError, messageOf } from '#errors/index.ts';
+
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Buffer;
+}
+
+/**
+ * Takes Docker's multiplexed stream apart (Engine API: ContainerAttach, "Stream format"): frames of 8 header bytes and a
+ * payload. Payloads are passed on as they arrive, without waiting for a frame to be whole.
+ * @throws GantryError corrupt for a header that is none, or a stream that breaks off inside a frame
+ */
+export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerator<OutputChunk, void, void> {
+  let header = Buffer.alloc(0);
+  let left = 0;
+  let stream: OutputChunk['stream'] = 'stdout';
+  for await (let data of source) {
+    while (data.length > 0) {
+      if (left === 0) {
+        const take = Math.min(8 - header.length, data.length);
+        header = Buffer.concat([header, data.subarray(0, take)]);
+        data = data.subarray(take);
+        if (header.length < 8) break;
+        const type = header[0];
+        if (type === undefined || type > 3 || header.readUIntBE(1, 3) !== 0)
+          throw new GantryError('corrupt', `the output is not a multiplexed stream: header ${header.toString('hex')}`);
+        stream = type === 2 || type === 3 ? 'stderr' : 'stdout';
+        left = header.readUInt32BE(4);
+        header = Buffer.alloc(0);
+        continue;
+      }
+      const payload = data.subarray(0, left);
+      yield { stream, data: payload };
+      left -= payload.length;
+      data = data.subarray(payload.length);
+    }
+  }
+  if (left > 0 || header.length > 0) throw new GantryError('corrupt', 'the output broke off inside a frame');
+}
+
+/** Parses a stream of JSON values, one a line. @throws GantryError corrupt */
+export async function* jsonLines<T>(source: AsyncIterable<Buffer>): AsyncGenerator<T, void, void> {
+  const decoder = new TextDecoder();
+  let pending = '';
+  for await (const chunk of source) {
+    pending += decoder.decode(chunk, { stream: true });
+    const lines = pending.split('\n');
+    pending = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield parseLine<T>(line);
+  }
+  if (pending.trim() !== '') yield parseLine<T>(pending);
+}
+
+function parseLine<T>(line: string): T {
+  try {
+    return JSON.parse(line) as T;
+  } catch (error) {
+    throw new GantryError('corrupt', `the engine sent a line that is not JSON: ${messageOf(error)}`);
+  }
+}
