@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { posix } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import {
+  check,
   chmodAt,
   chmodFd,
   chownAt,
@@ -10,8 +11,10 @@ import {
   type FileName,
   type FileStatus,
   findStatusAt,
+  kernel,
   makeDirectoryAt,
   makeNodeAt,
+  O_PATH,
   openAt,
   setTimesAt,
   setTimesFd,
@@ -57,8 +60,14 @@ export async function copySelection(
   destination: Destination,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  using links = rememberLinks();
   for (const source of sources) {
     const open: { fd: number; path: string; made: boolean }[] = [];
+    const leaf = async (directory: number, name: FileName, entry: TreeEntry) => {
+      if (links.link(entry, directory, name)) return;
+      await copyLeaf(directory, name, tree, entry, destination, signal);
+      links.remember(entry, directory, name);
+    };
     try {
       for await (const { step, entry } of walk(tree, source, signal)) {
         const parent = open.at(-1);
@@ -77,16 +86,45 @@ export async function copySelection(
         } else if (parent === undefined) {
           const place = placeOf(destination, entry.name);
           try {
-            await copyLeaf(place.fd, place.name, tree, entry, destination, signal);
+            await leaf(place.fd, place.name, entry);
           } finally {
             closeFd(place.fd);
           }
-        } else await copyLeaf(parent.fd, entry.name, tree, entry, destination, signal);
+        } else await leaf(parent.fd, entry.name, entry);
       }
     } finally {
       for (const { fd } of open) closeFd(fd);
     }
   }
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+/** Each costs an fd until the copy is done; further names become files of their own. */
+const mostRemembered = 512;
+
+/** Names of one file in the source become names of one file in the destination. */
+function rememberLinks() {
+  const copies = new Map<string, number>();
+  const shared = ({ status }: TreeEntry) => status.type === 'file' && status.links > 1;
+  return {
+    /** Makes `name` a link to the copy of this file, where there is one already. */
+    link(entry: TreeEntry, directory: number, name: FileName): boolean {
+      const copy = shared(entry) ? copies.get(entry.status.identity) : undefined;
+      if (copy === undefined) return false;
+      makeRoom(directory, name);
+      const made = kernel.call('linkat', AT_FDCWD, `/proc/self/fd/${copy}`, directory, name, AT_SYMLINK_FOLLOW);
+      check(made, 'link', showName(name));
+      return true;
+    },
+    remember(entry: TreeEntry, directory: number, name: FileName): void {
+      if (shared(entry) && copies.size < mostRemembered)
+        copies.set(entry.status.identity, openAt(directory, name, O_PATH));
+    },
+    [Symbol.dispose]() {
+      for (const fd of copies.values()) closeFd(fd);
+    },
+  };
 }
 
 function enterDirectory(parent: { fd: number; path: string }, name: FileName, { root }: Destination) {
