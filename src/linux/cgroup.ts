@@ -132,6 +132,10 @@ export function createCgroup(
     update: (resources) => writeLimits(controllers, resources, attachDeviceFilter),
     freeze: () => setFrozen(true),
     thaw: () => setFrozen(false),
+    isFrozen: () =>
+      freezer?.version === 2
+        ? keyedNumber(readControlIfThere(freezer, 'cgroup.events'), 'frozen') === 1
+        : (readControlIfThere(freezer, 'freezer.state') ?? 'THAWED') !== 'THAWED',
 
     async kill(signal = SIGKILL) {
       if (signal !== SIGKILL) {

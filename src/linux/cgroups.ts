@@ -33,6 +33,7 @@ export interface Cgroup {
   kill(signal?: number): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
+  isFrozen(): boolean;
   stats(): CgroupStats;
   /** How often the kernel's OOM killer struck in it. */
   oomKills(): number;

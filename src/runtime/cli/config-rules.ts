@@ -1,0 +1,110 @@
+import { GantryError } from '#errors/index.ts';
+
+/**
+ * Checks one value of a JSON document. `pointer` is where it stands (RFC 6901), for the error.
+ * @throws GantryError invalid | unsupported that names pointer and value
+ */
+export type Rule = (value: unknown, pointer: string) => void;
+
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+};
+
+export function refuse(pointer: string, value: unknown, wanted: string): never {
+  throw new GantryError('invalid', `config.json: ${pointer || '/'} is ${shown(value)}; ${wanted}`);
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
+
+export const text: Rule = (value, pointer) => {
+  if (typeof value !== 'string') refuse(pointer, value, 'it must be a string');
+  if (value.includes('\0')) refuse(pointer, value, 'it must hold no NUL byte');
+};
+
+export const filled: Rule = (value, pointer) => {
+  text(value, pointer);
+  if (value === '') refuse(pointer, value, 'it must not be empty');
+};
+
+export const absolutePath: Rule = (value, pointer) => {
+  text(value, pointer);
+  if (typeof value === 'string' && !value.startsWith('/')) refuse(pointer, value, 'it must be an absolute path');
+};
+
+export const flag: Rule = (value, pointer) => {
+  if (typeof value !== 'boolean') refuse(pointer, value, 'it must be true or false');
+};
+
+export const integer =
+  (least: number, most = Number.MAX_SAFE_INTEGER): Rule =>
+  (value, pointer) => {
+    // 2^63 and more (RLIM_INFINITY is 2^64 - 1) lose precision in JSON and still mean what they say.
+    const whole = typeof value === 'number' && Number.isInteger(value);
+    if (!whole || value < least || value > most)
+      refuse(pointer, value, `it must be a whole number from ${least}${most < 2 ** 53 - 1 ? ` to ${most}` : ''}`);
+  };
+
+export const oneOf =
+  (...names: readonly string[]): Rule =>
+  (value, pointer) => {
+    if (typeof value !== 'string' || !names.includes(value)) refuse(pointer, value, `use one of ${names.join(', ')}`);
+  };
+
+export const matching =
+  (pattern: RegExp, wanted: string): Rule =>
+  (value, pointer) => {
+    if (typeof value !== 'string' || !pattern.test(value)) refuse(pointer, value, wanted);
+  };
+
+export const list =
+  (of: Rule): Rule =>
+  (value, pointer) => {
+    if (!Array.isArray(value)) refuse(pointer, value, 'it must be a list');
+    value.forEach((entry: unknown, i) => {
+      of(entry, `${pointer}/${i}`);
+    });
+  };
+
+export const mapOf =
+  (of: Rule): Rule =>
+  (value, pointer) => {
+    if (!isObject(value)) refuse(pointer, value, 'it must be an object');
+    for (const [name, entry] of Object.entries(value)) of(entry, `${pointer}/${escaped(name)}`);
+  };
+
+const isNothing = (value: unknown): boolean =>
+  value === null ||
+  value === '' ||
+  value === false ||
+  value === 0 ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isObject(value) && Object.values(value).every(isNothing));
+
+/** A part of the specification that is understood and not built: refused unless it asks for nothing. */
+export const notBuilt: Rule = (value, pointer) => {
+  if (isNothing(value)) return;
+  throw new GantryError(
+    'unsupported',
+    `config.json: ${pointer} is ${shown(value)}; gantry-runtime does not support it, leave it out`,
+  );
+};
+
+/**
+ * An object with these fields. One that is absent or null is not checked, unless it is required; unknown ones are ignored
+ * (runtime-spec: config.md#extensibility).
+ */
+export const object =
+  (fields: Readonly<Record<string, Rule>>, required: readonly string[] = []): Rule =>
+  (value, pointer) => {
+    if (!isObject(value)) refuse(pointer, value, 'it must be an object');
+    for (const name of required)
+      if (value[name] === undefined || value[name] === null) refuse(`${pointer}/${name}`, undefined, 'it is required');
+    for (const [name, rule] of Object.entries(fields)) {
+      const field = value[name];
+      if (field !== undefined && field !== null) rule(field, `${pointer}/${escaped(name)}`);
+    }
+  };

@@ -1,0 +1,153 @@
+import { readlinkSync, realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { GantryError } from '#errors/index.ts';
+import { check, kernel, openCgroups } from '#linux/index.ts';
+import type { RuntimeSpec } from '#oci/index.ts';
+import { compileContainer, seccompFilterOf } from '../compile-plan.ts';
+import type { OptionRules } from './arguments.ts';
+import { readConfig } from './config.ts';
+import {
+  type ContainerState,
+  fifoOf,
+  makeStateDirectory,
+  planOf,
+  removeStateDirectory,
+  writeState,
+  writeWhole,
+} from './container-state.ts';
+import type { Command, Context } from './context.ts';
+import { deviceRules } from './device-rules.ts';
+import { type LaunchedProcess, launchProcess, ownCapabilities, versionedDirectories } from './launch.ts';
+
+/** Options of everything that makes a container. */
+export const createOptions: OptionRules = {
+  bundle: { kind: 'text', short: 'b' },
+  'console-socket': { kind: 'text' },
+  'pid-file': { kind: 'text' },
+  'preserve-fds': { kind: 'text' },
+  'no-pivot': { kind: 'flag' },
+  'no-new-keyring': { kind: 'flag' },
+};
+
+function preserveFds(context: Context): number {
+  const given = context.options.text('preserve-fds') ?? '0';
+  if (!/^\d{1,4}$/.test(given))
+    throw new GantryError('invalid', `--preserve-fds ${given}: give the number of file descriptors after the third`);
+  for (let fd = 3; fd < 3 + Number(given); fd++) {
+    try {
+      readlinkSync(`/proc/self/fd/${fd}`);
+    } catch (cause) {
+      throw new GantryError('invalid', `--preserve-fds ${given}: file descriptor ${fd} is not open`, { cause });
+    }
+  }
+  return Number(given);
+}
+
+/** Where the container's cgroup is made (config-linux.md#cgroups-path); a relative one is ours to place. */
+function cgroupPath(spec: RuntimeSpec, id: string): string {
+  const path = spec.linux?.cgroupsPath ?? '';
+  if (path === '') return `/gantry-runtime-${id}`;
+  if (/^[^/]*\.slice:/.test(path))
+    throw new GantryError(
+      'unsupported',
+      `config.json: /linux/cgroupsPath is "${path}"; systemd's cgroups are not supported, use a path`,
+    );
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+function rootfsOf(path: string): string {
+  try {
+    if (statSync(path).isDirectory()) return realpathSync(path);
+  } catch (cause) {
+    throw new GantryError('not-found', `config.json: /root/path is "${path}"; there is no such directory`, { cause });
+  }
+  throw new GantryError('invalid', `config.json: /root/path is "${path}"; it must be a directory`);
+}
+
+export interface Created {
+  readonly state: ContainerState;
+  readonly process: LaunchedProcess;
+}
+
+/**
+ * Makes a container of a bundle (runtime-spec: runtime.md#create). In the foreground its process starts at once, else it
+ * waits on the fifo until `start`.
+ * @throws GantryError; then everything made is undone
+ */
+export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
+  const { id, root } = context;
+  if (context.options.flag('no-pivot'))
+    throw new GantryError('unsupported', '--no-pivot is not supported: without pivot_root the host stays reachable');
+  const bundle = resolve(context.options.text('bundle') ?? '.');
+  const spec = readConfig(bundle);
+  const fds = preserveFds(context);
+  const rootfs = rootfsOf(spec.root.path);
+  const cgroup = cgroupPath(spec, id);
+  const cgroups = openCgroups();
+  // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
+  const seccomp = seccompFilterOf(spec);
+  const compile = (directories: ReturnType<typeof versionedDirectories>) =>
+    compileContainer({
+      spec,
+      seccomp,
+      rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
+      cgroup: directories,
+      host: { capabilities: ownCapabilities(), hierarchies: cgroups.hierarchies },
+    });
+  compile([]);
+
+  const state: ContainerState = {
+    ociVersion: spec.ociVersion,
+    id,
+    pid: 0,
+    startTime: '0',
+    bundle,
+    rootfs,
+    created: new Date().toISOString(),
+    cgroup,
+    annotations: spec.annotations ?? {},
+  };
+  const directory = makeStateDirectory(root, id);
+  try {
+    writeState(directory, state);
+    const resources = spec.linux?.resources ?? {};
+    const made = cgroups.create(cgroup, { ...resources, devices: deviceRules(resources.devices) });
+    try {
+      if (!options.foreground)
+        check(kernel.call('mknodat', -100, fifoOf(directory), 0o010600, 0), 'mknodat', fifoOf(directory));
+      const consoleSocket = context.options.text('console-socket');
+      const process = await launchProcess({
+        planPath: planOf(directory),
+        steps: compile(versionedDirectories(made)),
+        preserveFds: fds,
+        terminal: spec.process?.terminal ?? false,
+        consoleSocket: consoleSocket === undefined ? undefined : resolve(consoleSocket),
+        foreground: options.foreground,
+        ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
+      });
+      const alive = { ...state, pid: process.pid, startTime: process.startTime };
+      writeState(directory, alive);
+      const pidFile = context.options.text('pid-file');
+      if (pidFile !== undefined) writeWhole(resolve(pidFile), String(process.pid), 0o644);
+      return { state: alive, process };
+    } catch (error) {
+      await made.kill();
+      await made.remove();
+      throw error;
+    }
+  } catch (error) {
+    removeStateDirectory(root, id);
+    throw error;
+  }
+}
+
+export const create: Command = {
+  options: createOptions,
+  words: [1, 1],
+  usage: 'create [--bundle DIR] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] ID',
+  about: 'make a container whose process waits for start',
+  async run(context) {
+    await createContainer(context, { foreground: false });
+    return 0;
+  },
+};

@@ -1,0 +1,48 @@
+import { GantryError } from '#errors/index.ts';
+import { type Cgroup, openCgroups } from '#linux/index.ts';
+import { statusOf } from './container-process.ts';
+import { readState, type Status } from './container-state.ts';
+import { type Command, type Context, print } from './context.ts';
+
+/** The cgroup of a container whose status is one of these. @throws GantryError conflict */
+function cgroupOf({ root, id }: Context, ...wanted: readonly Status[]): Cgroup {
+  const state = readState(root, id);
+  const status = statusOf(root, state);
+  if (!wanted.includes(status))
+    throw new GantryError('conflict', `container ${id} is ${status}, not ${wanted.join(' or ')}`);
+  return openCgroups().open(state.cgroup);
+}
+
+export const pause: Command = {
+  options: {},
+  words: [1, 1],
+  usage: 'pause ID',
+  about: 'stop all processes of a container where they are',
+  async run(context) {
+    await cgroupOf(context, 'running').freeze();
+    return 0;
+  },
+};
+
+export const resume: Command = {
+  options: {},
+  words: [1, 1],
+  usage: 'resume ID',
+  about: 'let a paused container go on',
+  async run(context) {
+    await cgroupOf(context, 'paused').thaw();
+    return 0;
+  },
+};
+
+export const ps: Command = {
+  options: { format: { kind: 'text', short: 'f' } },
+  words: [1, 1],
+  usage: 'ps [--format json] ID',
+  about: 'print the pids of a container, as the host sees them',
+  run(context) {
+    const pids = cgroupOf(context, 'created', 'running', 'paused').pids();
+    print(context.options.text('format') === 'json' ? `${JSON.stringify(pids)}\n` : `${pids.join('\n')}\n`);
+    return 0;
+  },
+};

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { GantryError } from '#errors/index.ts';
+import { type Cgroup, openCgroups } from '#linux/index.ts';
+import { launchError, parseLaunchFailure } from '../launch-error.ts';
+import type { CgroupDirectory } from '../namespace-steps.ts';
+import { encodePlan, type PlanStep } from '../plan.ts';
+
+const launcher = fileURLToPath(new URL('../../../build/gantry-launcher', import.meta.url));
+const READY = 1;
+const FIRST_AFTER_STDIO = 3;
+
+/** What the caller's process, and so the container's, can have. */
+export const ownCapabilities = (): bigint =>
+  BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
+
+/** A cgroup's directories, with the version of the hierarchy that each is in. */
+export function versionedDirectories(cgroup: Cgroup): readonly CgroupDirectory[] {
+  const unified = openCgroups().hierarchies.find(({ version }) => version === 2)?.mountpoint;
+  return cgroup.directories.map((path) => ({
+    path,
+    version: unified !== undefined && path.startsWith(`${unified}/`) ? 2 : 1,
+  }));
+}
+
+/** How a process is launched, beside its plan. */
+export interface LaunchRequest {
+  /** Where the plan is written for the launcher. */
+  readonly planPath: string;
+  readonly steps: readonly PlanStep[];
+  /** So many fds of ours, from 3 on, become the process's (`--preserve-fds`). */
+  readonly preserveFds: number;
+  readonly terminal: boolean;
+  readonly consoleSocket: string | undefined;
+  /** The launcher stays, forwards signals, and exits as the process does. */
+  readonly foreground: boolean;
+  /** The process waits until this is opened for reading. */
+  readonly startFifo?: string;
+}
+
+export interface LaunchedProcess {
+  readonly pid: number;
+  readonly startTime: string;
+  /** Its exit code, or 128 + signal: of the process with `foreground`. */
+  readonly exited: Promise<number>;
+}
+
+function checkTerminal({ terminal, consoleSocket, foreground }: LaunchRequest): void {
+  if (terminal && consoleSocket === undefined)
+    throw new GantryError(
+      foreground ? 'unsupported' : 'invalid',
+      'process.terminal is true, so the terminal must go somewhere: give --console-socket PATH',
+    );
+  if (!terminal && consoleSocket !== undefined)
+    throw new GantryError(
+      'invalid',
+      `--console-socket ${consoleSocket}: process.terminal is false, so there is no terminal to send`,
+    );
+}
+
+async function readResult(child: ChildProcess, fd: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of child.stdio[fd] as Readable) {
+    chunks.push(chunk);
+    // One whole report is all that comes; with `foreground` the launcher stays.
+    if (chunk.length > 0) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+/**
+ * Runs build/gantry-launcher over a plan. Its child inherits our stdio and preserved fds, and is left to whoever reaps.
+ * @throws GantryError of the operation that failed (see launch-error.ts); then no process is left
+ */
+export async function launchProcess(request: LaunchRequest): Promise<LaunchedProcess> {
+  checkTerminal(request);
+  const result = FIRST_AFTER_STDIO + request.preserveFds;
+  const steps: readonly PlanStep[] = [
+    ...(request.startFifo === undefined ? [] : [{ name: 'start-fifo' as const, args: [request.startFifo] }]),
+    ...(request.consoleSocket === undefined
+      ? []
+      : [{ name: 'console-socket' as const, args: [request.consoleSocket] }]),
+    ...(request.foreground ? [{ name: 'foreground' as const, args: [] }] : []),
+    ...(request.preserveFds > 0 ? [{ name: 'close-fds' as const, args: [result] }] : []),
+    ...request.steps,
+  ];
+  writeFileSync(request.planPath, encodePlan(steps), { mode: 0o600 });
+  const preserved = Array.from({ length: request.preserveFds }, (_, i) => FIRST_AFTER_STDIO + i);
+  const child = spawn(launcher, [request.planPath, String(result)], {
+    stdio: ['inherit', 'inherit', 'inherit', ...preserved, 'pipe'],
+  });
+  const exited = new Promise<number>((resolve) => {
+    child.once('exit', (code, signal) => {
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+  const failed = once(child, 'error').then(([cause]): never => {
+    throw new GantryError('unavailable', `cannot run ${launcher}; build it with npm run setup`, { cause });
+  });
+  // Without an error nobody waits for it.
+  failed.catch(() => undefined);
+  const packet = await Promise.race([readResult(child, result), failed]);
+  if (packet.length < 16 || packet.readUInt32LE(0) !== READY) {
+    await exited;
+    throw launchError(parseLaunchFailure(packet), steps);
+  }
+  return { pid: packet.readUInt32LE(4), startTime: String(packet.readBigUInt64LE(8)), exited };
+}
