@@ -4,6 +4,8 @@ import { gzip } from 'node:zlib';
 const compress = promisify(gzip);
 const memberBytes = 1 << 20;
 const inFlight = 4;
+/** One below zlib's default: a layer is 0.7 % larger and done in two thirds of the time. */
+const level = 5;
 
 /** Regroups a stream into blocks of exactly `size` bytes (the last may be shorter). */
 export async function* blocksOf(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
@@ -33,7 +35,7 @@ export async function* gzipMembers(source: AsyncIterable<Uint8Array>): AsyncGene
   const queue: Promise<Buffer>[] = [];
   let any = false;
   const begin = (block: Uint8Array) => {
-    const member = compress(block, { level: 6 });
+    const member = compress(block, { level });
     member.catch(() => {}); // observed when its turn comes
     queue.push(member);
     any = true;

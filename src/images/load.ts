@@ -13,7 +13,7 @@ import type { Lookup } from './lookup.ts';
 import { parseManifestDocument } from './manifest-document.ts';
 import { familiarKey, tagKey, tagReference } from './names.ts';
 import { checkPlatform, choosePlatform, hostPlatform, platformFit } from './platform.ts';
-import { layerProgress } from './progress.ts';
+import { type LayerProgress, layerProgress } from './progress.ts';
 import { composeImage, keepImage, storeLayer } from './store-image.ts';
 
 export interface LoadOptions {
@@ -54,7 +54,7 @@ export async function load(
     checkPlatform(image.config, undefined, tags[0] ?? image.descriptor.digest);
     const digest = await keepImage(deps, image, tags, {
       signal: options.signal,
-      progressOf: (layer) => layerProgress(options.onProgress, layer),
+      progressOf: (layer) => loadingProgress(options.onProgress, layer),
     });
     loaded.push(...(tags.length === 0 ? [lookup.image(digest).id] : tags.map(familiarKey)));
   };
@@ -74,6 +74,12 @@ export async function load(
     await loadOne(image, [...new Set(names.map((name) => tagKey(tagReference(name))))]);
   }
   return loaded;
+}
+
+/** Loading a layer is one thing to who watches, whatever is done for it. */
+function loadingProgress(onProgress: OnProgress | undefined, digest: string): LayerProgress {
+  const { count } = layerProgress(onProgress, digest);
+  return { say: () => {}, count: (_status, current, total) => count('Loading layer', current, total) };
 }
 
 async function documentOf(spooled: SpooledFile, what: string): Promise<Buffer> {
@@ -136,7 +142,6 @@ async function loadDockerEntry(
             `the layer "${entry.layers[position]}" of ${what} is ${file.digest}, its config says ${diffIds[position]}`,
             { code: 'diff-id-mismatch' },
           );
-        options.onProgress?.({ id: file.digest.slice(7, 19), status: 'Loading layer' });
         const { layer, release } = await storeLayer(
           deps,
           createReadStream(file.file, { highWaterMark: 1 << 20 }),
