@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, rmdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
-import { closeFd, findStatusAt, makeNodeAt, openDirectory, setTimesFd, tryOpenBeneath } from '#linux/index.ts';
+import {
+  closeFd,
+  findStatusAt,
+  makeNodeAt,
+  openDirectory,
+  removeTree,
+  setTimesFd,
+  tryOpenBeneath,
+} from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { copyMetadata } from './copy-metadata.ts';
 import { baseOf, directoryOf, joinPath } from './entry-path.ts';
@@ -92,9 +100,13 @@ const overlayMount = (options: readonly string[]): readonly Mount[] => [
  * was written, synced or not, so the mark may be taken away.
  */
 async function forgetVolatileMount(directory: string): Promise<void> {
-  await rmdir(`${directory}/work/work/incompat/volatile`).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  if (!existsSync(`${directory}/work/work/incompat`)) return;
+  const fd = openDirectory(`${directory}/work/work`);
+  try {
+    await removeTree(fd, 'incompat');
+  } finally {
+    closeFd(fd);
+  }
 }
 
 function inheritMetadata(tree: string, from: string): void {

@@ -6,7 +6,9 @@ import {
   getXattrAt,
   listXattrsAt,
   openAt,
+  openBeneath,
   readDirectory,
+  readInto,
   readLinkAt,
   statusAt,
 } from '#linux/index.ts';
@@ -15,6 +17,8 @@ import { fromFileName, toFileName } from './file-name.ts';
 import type { LowerView } from './lower-view.ts';
 import { walkPaths } from './walk-paths.ts';
 import { isLayerXattr, isOpaqueAt, isWhiteout } from './whiteouts.ts';
+
+const COMPARE_BYTES = 256 << 10;
 
 export interface Change {
   /** Clean, relative to the root. */
@@ -74,7 +78,6 @@ export function* treeChanges(treeFd: number, lower: LowerView, form: 'upper' | '
   }
 }
 
-/** Times stand for a file's content, as in Docker's own comparison. */
 const sameStatus = (a: FileStatus, b: FileStatus): boolean =>
   a.type === b.type &&
   a.mode === b.mode &&
@@ -84,7 +87,7 @@ const sameStatus = (a: FileStatus, b: FileStatus): boolean =>
   a.mtime.nanoseconds === b.mtime.nanoseconds &&
   (a.type === 'directory' || (a.size === b.size && a.rdevMajor === b.rdevMajor && a.rdevMinor === b.rdevMinor));
 
-/** What the status does not say: a link's target, and attributes. */
+/** What the status does not say: a link's target, attributes, and bytes (reproducible builds give all files one time). */
 function sameContent(aFd: number, a: FileName, bFd: number, b: FileName, { type }: FileStatus): boolean {
   if (type === 'symlink' && fromFileName(readLinkAt(aFd, a)) !== fromFileName(readLinkAt(bFd, b))) return false;
   const [ours, theirs] = [listXattrsAt(aFd, a).filter(isLayerXattr), listXattrsAt(bFd, b).filter(isLayerXattr)];
@@ -93,8 +96,24 @@ function sameContent(aFd: number, a: FileName, bFd: number, b: FileName, { type 
     ours.every((key) => {
       const [our, their] = [getXattrAt(aFd, a, key), getXattrAt(bFd, b, key)];
       return our !== undefined && their?.equals(our);
-    })
+    }) &&
+    (type !== 'file' || sameBytes(openAt(aFd, a, constants.O_RDONLY), openBeneath(bFd, b, constants.O_RDONLY)))
   );
+}
+
+/** Closes both. */
+function sameBytes(aFd: number, bFd: number): boolean {
+  const [a, b] = [Buffer.allocUnsafe(COMPARE_BYTES), Buffer.allocUnsafe(COMPARE_BYTES)];
+  try {
+    for (;;) {
+      const [ours, theirs] = [readInto(aFd, a), readInto(bFd, b)];
+      if (ours !== theirs || !a.subarray(0, ours).equals(b.subarray(0, theirs))) return false;
+      if (ours === 0) return true;
+    }
+  } finally {
+    closeFd(aFd);
+    closeFd(bFd);
+  }
 }
 
 function namesIn(directoryFd: number, name: FileName): ReadonlySet<string> {

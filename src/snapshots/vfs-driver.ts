@@ -1,5 +1,5 @@
 import { chmod, mkdir } from 'node:fs/promises';
-import { closeFd, openDirectory, setTimesFd, statusAt, tryOpenBeneath } from '#linux/index.ts';
+import { closeFd, type FileStatus, O_PATH, openDirectory, setTimesFd, statusOf, tryOpenBeneath } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { baseOf, directoryOf } from './entry-path.ts';
 import { extractTar } from './extract-tar.ts';
@@ -45,13 +45,24 @@ export async function createVfsDriver({ root }: { readonly root: string }): Prom
     size(treeFd, parent) {
       let size = 0;
       for (const { path, kind } of changes(treeFd, parent)) {
-        const status = kind === 'deleted' ? undefined : statusAt(treeFd, toFileName(path));
+        const status = kind === 'deleted' ? undefined : statusBeneath(treeFd, path);
         if (status?.type === 'file') size += status.size;
       }
       return size;
     },
     packing: (treeFd, parent) => changesOnly(changes(treeFd, parent)),
   });
+}
+
+/** Of a path that a walk has just seen; a container may have put links on it since. */
+function statusBeneath(treeFd: number, path: string): FileStatus | undefined {
+  const fd = tryOpenBeneath(treeFd, toFileName(path), O_PATH);
+  if (fd < 0) return undefined;
+  try {
+    return statusOf(fd);
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /** A directory that no entry describes; so that equal archives make equal trees. */

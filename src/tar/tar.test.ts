@@ -9,6 +9,7 @@ import {
   type NewTarHeader,
   packEntries,
   readTar,
+  type TarEntry,
   type TarEntryType,
 } from './index.ts';
 
@@ -241,7 +242,7 @@ test('readTar skips a content that is not read, and refuses one that is read too
   const archive = await pack(
     ['a', 'b'].map((name) => ({ header: { name, type: 'file', size: 3000 }, body: Buffer.alloc(3000, name) })),
   );
-  const bodies = [];
+  const bodies: TarEntry[] = [];
   for await (const entry of readTar(chunksOf(archive))) bodies.push(entry);
   assert.deepEqual(
     bodies.map(({ name }) => name),
