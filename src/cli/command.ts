@@ -58,7 +58,10 @@ export function defineCommand<const O extends Options>(definition: CommandDefini
       }
       const wrong = wrongCount(called, definition.args, parsed.args.length);
       if (wrong !== undefined)
-        throw new Failure(`gantry: ${wrong}\n\n${usage}\n\nRun '${called} --help' for more information`, 1);
+        throw new Failure(
+          `gantry: ${wrong}\n\n${usage}\n\n${wrong.includes('at least') ? 'See' : 'Run'} '${called} --help' for more information`,
+          1,
+        );
       return await definition.run(context, parsed);
     },
   };

@@ -3,10 +3,9 @@ import { messageOf } from '#errors/index.ts';
 import type { containerOptions } from './container-options.ts';
 import { environmentOf, readPairsFile } from './env-file.ts';
 import { Failure } from './failure.ts';
-import { parseMount, parseVolumes } from './mount-spec.ts';
+import { parseVolumes } from './mount-spec.ts';
 import type { ParsedOptions } from './options.ts';
 import { parsePorts } from './port-spec.ts';
-import { parseBytes } from './units.ts';
 
 export type ContainerFlags = ParsedOptions<typeof containerOptions>;
 
@@ -17,15 +16,9 @@ export interface Streams {
   readonly stderr: boolean;
 }
 
-/** `-a` flags, or where there are none: output, and input with `-i`. @throws Failure */
+/** `-a` flags, or where there are none: output, and input with `-i`. */
 export function attachedStreams({ values }: Pick<ContainerFlags, 'values'>): Streams {
-  const asked = values.attach.map((name) => name.toLowerCase());
-  for (const name of asked)
-    if (name !== 'stdin' && name !== 'stdout' && name !== 'stderr')
-      throw new Failure(
-        `invalid argument "${name}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`,
-        125,
-      );
+  const asked = values.attach;
   if (asked.length === 0) return { stdin: values.interactive, stdout: true, stderr: true };
   return {
     stdin: asked.includes('stdin'),
@@ -82,10 +75,10 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
       CapDrop: orNull(values['cap-drop']),
       Privileged: values.privileged,
       SecurityOpt: orNull(values['security-opt'].map(securityOption)),
-      Ulimits: orNull(values.ulimit.map(ulimitOf)),
+      Ulimits: orNull(values.ulimit),
       ShmSize: values['shm-size'] ?? 0,
       Sysctls: pairs(values.sysctl),
-      ExtraHosts: orNull(values['add-host'].map(hostEntry)),
+      ExtraHosts: orNull(values['add-host']),
       Dns: orNull(values.dns),
       GroupAdd: orNull(values['group-add']),
       ...(values.runtime === '' ? {} : { Runtime: values.runtime }),
@@ -97,7 +90,7 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
         }),
       ),
       LogConfig: { Type: values['log-driver'], Config: pairs(values['log-opt']) },
-      Mounts: orNull(values.mount.map((spec) => parseMount(spec, parseBytes))),
+      Mounts: orNull(values.mount),
       RestartPolicy: restartPolicy(values.restart, values.rm),
       Devices: orNull(values.device.map(deviceOf)),
       VolumesFrom: orNull(values['volumes-from']),
@@ -140,28 +133,6 @@ function healthcheckOf({ values, given }: ContainerFlags) {
       Retries: values['health-retries'] ?? 0,
     },
   };
-}
-
-/** `nofile=1024:2048`; one number stands for both. */
-function ulimitOf(spec: string) {
-  const match = /^(\w+)=(-?\d+)(?::(-?\d+))?$/.exec(spec);
-  if (match === null)
-    throw new Failure(`invalid argument "${spec}" for "--ulimit" flag: expected NAME=SOFT[:HARD]`, 125);
-  const [, name = '', soft = '', hard = soft] = match;
-  if (Number(hard) >= 0 && (Number(soft) > Number(hard) || Number(soft) < 0))
-    throw new Failure(
-      `invalid argument "${spec}" for "--ulimit" flag: ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
-      125,
-    );
-  return { Name: name, Soft: Number(soft), Hard: Number(hard) };
-}
-
-/** `name:address`, also written `name=address`; the engine reads the first. */
-function hostEntry(spec: string): string {
-  const match = /^([^:=]+)[:=](.+)$/.exec(spec);
-  if (match === null)
-    throw new Failure(`invalid argument "${spec}" for "--add-host" flag: bad format for add-host: "${spec}"`, 125);
-  return `${match[1]}:${(match[2] ?? '').replace(/^\[(.*)\]$/, '$1')}`;
 }
 
 /** A seccomp profile is a file of the client's; its content is sent. */

@@ -1,4 +1,6 @@
-import { flag, integer, list, text, unsupported, value } from './options.ts';
+import { checkVariable } from './env-file.ts';
+import { parseMount } from './mount-spec.ts';
+import { flag, integer, list, listOf, text, unsupported, value } from './options.ts';
 import { parseBytes, parseDuration } from './units.ts';
 
 const bytes = (help: string, short?: string) => value('bytes', parseBytes, help, short === undefined ? {} : { short });
@@ -18,10 +20,34 @@ const pull = (written: string): 'always' | 'missing' | 'never' => {
   return written;
 };
 
+const streamName = (written: string): string => {
+  const name = written.toLowerCase();
+  if (name !== 'stdin' && name !== 'stdout' && name !== 'stderr')
+    throw new Error('valid streams are STDIN, STDOUT and STDERR');
+  return name;
+};
+
+/** `name:address`, also written `name=address`; the engine reads the first. */
+const hostEntry = (written: string): string => {
+  const match = /^([^:=]+)[:=](.+)$/.exec(written);
+  if (match === null) throw new Error(`bad format for add-host: "${written}"`);
+  return `${match[1]}:${(match[2] ?? '').replace(/^\[(.*)\]$/, '$1')}`;
+};
+
+/** `nofile=1024:2048`; one number stands for both. */
+const ulimitOf = (written: string) => {
+  const match = /^(\w+)=(-?\d+)(?::(-?\d+))?$/.exec(written);
+  if (match === null) throw new Error(`invalid ulimit argument: ${written}; expected NAME=SOFT[:HARD]`);
+  const [, name = '', soft = '', hard = soft] = match;
+  if (Number(hard) >= 0 && (Number(soft) > Number(hard) || Number(soft) < 0))
+    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
+  return { Name: name, Soft: Number(soft), Hard: Number(hard) };
+};
+
 /** The flags that say what a container is; `run` and `create` share them. */
 export const containerOptions = {
-  'add-host': list('Add a custom host-to-IP mapping (host:ip)'),
-  attach: list('Attach to STDIN, STDOUT or STDERR', { short: 'a' }),
+  'add-host': listOf(hostEntry, 'Add a custom host-to-IP mapping (host:ip)'),
+  attach: listOf(streamName, 'Attach to STDIN, STDOUT or STDERR', { short: 'a' }),
   'cap-add': list('Add Linux capabilities'),
   'cap-drop': list('Drop Linux capabilities'),
   cgroupns: text('Cgroup namespace to use (host|private)'),
@@ -35,7 +61,7 @@ export const containerOptions = {
   dns: list('Set custom DNS servers'),
   domainname: text('Container NIS domain name'),
   entrypoint: text('Overwrite the default ENTRYPOINT of the image'),
-  env: list('Set environment variables', { short: 'e' }),
+  env: listOf(checkVariable, 'Set environment variables', { short: 'e' }),
   'env-file': list('Read in a file of environment variables'),
   expose: list('Expose a port or a range of ports'),
   'group-add': list('Add additional groups to join'),
@@ -59,7 +85,9 @@ export const containerOptions = {
   memory: bytes('Memory limit', 'm'),
   'memory-reservation': bytes('Memory soft limit'),
   'memory-swap': value('bytes', swap, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
-  mount: list('Attach a filesystem mount to the container', { label: 'mount' }),
+  mount: listOf((spec) => parseMount(spec, parseBytes), 'Attach a filesystem mount to the container', {
+    label: 'mount',
+  }),
   name: text('Assign a name to the container'),
   net: text('Connect a container to a network', { label: 'network', hidden: true }),
   network: text('Connect a container to a network: none, host, bridge or a name', { label: 'network' }),
@@ -86,7 +114,7 @@ export const containerOptions = {
   sysctl: list('Sysctl options', { label: 'map' }),
   tmpfs: list('Mount a tmpfs directory'),
   tty: flag('Allocate a pseudo-TTY', { short: 't' }),
-  ulimit: list('Ulimit options', { label: 'ulimit' }),
+  ulimit: listOf(ulimitOf, 'Ulimit options', { label: 'ulimit' }),
   user: text('Username or UID (format: <name|uid>[:<group|gid>])', { short: 'u' }),
   userns: text('User namespace to use'),
   uts: text('UTS namespace to use'),

@@ -32,7 +32,8 @@ export async function createContainer(
     try {
       created = await create();
     } catch (error) {
-      const missing = isGantryError(error, 'not-found') && /No such image/i.test(error.message);
+      const missing =
+        isGantryError(error, 'not-found') && /No such image|does not match the specified platform/i.test(error.message);
       if (!missing || policy !== 'missing' || reference === undefined) throw error;
       if (!values.quiet) writeError(`Unable to find image '${familiarReference(reference)}' locally\n`);
       await pull(context, flags, reference);

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { messageOf } from '#errors/index.ts';
-import { Failure } from './failure.ts';
+import { Failure, openProblem } from './failure.ts';
 
 /**
  * Reads `NAME=value` lines; blank ones and those that begin with `#` are passed over. A bare NAME takes its value from
@@ -11,7 +10,7 @@ export function readPairsFile(path: string, environment?: NodeJS.ProcessEnv): re
   try {
     content = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(readFileSync(path));
   } catch (error) {
-    throw new Failure(`open ${path}: ${messageOf(error)}`, 125);
+    throw new Failure(openProblem(path, error), 125);
   }
   return content.split(/\r?\n/).flatMap((line, at) => {
     const trimmed = line.trimStart();
@@ -26,20 +25,21 @@ export function readPairsFile(path: string, environment?: NodeJS.ProcessEnv): re
   });
 }
 
-/** `-e` values: `NAME=value` as it is, a bare NAME with the value it has here, or left out. @throws Failure */
-export function environmentOf(
+/** One `-e` value. @throws Error for one without a name */
+export function checkVariable(written: string): string {
+  if (written === '' || written.startsWith('=')) throw new Error(`invalid environment variable: ${written}`);
+  return written;
+}
+
+/** `-e` values after those of files: `NAME=value` as it is, a bare NAME with the value it has here, or left out. */
+export const environmentOf = (
   files: readonly string[],
   given: readonly string[],
   environment: NodeJS.ProcessEnv,
-): readonly string[] {
-  return [
-    ...files.flatMap((path) => readPairsFile(path, environment)),
-    ...given.flatMap((pair) => {
-      if (pair === '' || pair.startsWith('=')) throw new Failure(`invalid environment variable: ${pair}`, 125);
-      return pair.includes('=') ? [pair] : fromEnvironment(pair, environment);
-    }),
-  ];
-}
+): readonly string[] => [
+  ...files.flatMap((path) => readPairsFile(path, environment)),
+  ...given.flatMap((pair) => (pair.includes('=') ? [pair] : fromEnvironment(pair, environment))),
+];
 
 function fromEnvironment(name: string, environment: NodeJS.ProcessEnv | undefined): readonly string[] {
   if (environment === undefined) return [`${name}=`];

@@ -14,3 +14,14 @@ export function errorText(error: unknown): string {
   if (isGantryError(error) && error.code === 'engine-response') return `Error response from daemon: ${error.message}`;
   return messageOf(error);
 }
+
+const problems: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EISDIR: 'is a directory',
+  ENOTDIR: 'not a directory',
+};
+
+/** A file that could not be opened, as Docker words it: `open /x: no such file or directory`. */
+export const openProblem = (path: string, error: unknown): string =>
+  `open ${path}: ${problems[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error)}`;

@@ -1,18 +1,20 @@
-import { Failure } from './failure.ts';
+import { listOf } from './options.ts';
 
-/** `--filter key=value` flags as the API takes them. @throws Failure for one without `=` */
-export function filtersOf(filters: readonly string[]): string | undefined {
+/** `-f key=value`, as every listing has it. */
+export const filterOption = (help = 'Filter output based on conditions provided') =>
+  listOf(
+    (written): readonly [key: string, value: string] => {
+      const at = written.indexOf('=');
+      if (at < 1) throw new Error('bad format of filter (expected name=value)');
+      return [written.slice(0, at).trim().toLowerCase(), written.slice(at + 1).trim()];
+    },
+    help,
+    { short: 'f', label: 'filter' },
+  );
+
+/** Filters as the API takes them; undefined where there are none. */
+export function filtersOf(filters: readonly (readonly [key: string, value: string])[]): string | undefined {
   if (filters.length === 0) return undefined;
-  const byKey: Record<string, string[]> = {};
-  for (const filter of filters) {
-    const at = filter.indexOf('=');
-    if (at < 1)
-      throw new Failure(
-        `invalid argument "${filter}" for "-f, --filter" flag: invalid filter '${filter}'; expected key=value`,
-        125,
-      );
-    const key = filter.slice(0, at).trim().toLowerCase();
-    byKey[key] = [...(byKey[key] ?? []), filter.slice(at + 1).trim()];
-  }
-  return JSON.stringify(byKey);
+  const groups = Map.groupBy(filters, ([key]) => key);
+  return JSON.stringify(Object.fromEntries([...groups].map(([key, all]) => [key, all.map(([, value]) => value)])));
 }

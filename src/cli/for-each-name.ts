@@ -2,22 +2,26 @@ import { errorText, Failure } from './failure.ts';
 import { writeError, writeOut } from './output.ts';
 
 /**
- * Does one thing to each of several objects, as `stop a b c` does: prints each name when its turn is done, each
- * failure as it comes, and ends with exit code 1 where any failed.
+ * Does one thing to each of several objects, as `stop a b c` does. When its turn is done, what `act` returns is printed:
+ * undefined stands for the name itself, null for nothing. Failures are printed as they come.
+ * @returns the exit code: 1 where any failed
  */
 export async function forEachName(
   names: readonly string[],
-  act: (name: string) => Promise<string | undefined>,
+  act: (name: string) => Promise<string | undefined | null>,
+  summary?: (failed: readonly string[]) => string,
 ): Promise<number> {
-  let failed = false;
+  const failed: string[] = [];
   for (const name of names) {
     try {
-      writeOut(`${(await act(name)) ?? name}\n`);
+      const shown = await act(name);
+      if (shown !== null) writeOut(`${shown ?? name}\n`);
     } catch (error) {
       if (error instanceof Failure) throw error;
-      failed = true;
+      failed.push(name);
       writeError(`${errorText(error)}\n`);
     }
   }
-  return failed ? 1 : 0;
+  if (failed.length > 0 && summary !== undefined) writeError(`${summary(failed)}\n`);
+  return failed.length > 0 ? 1 : 0;
 }

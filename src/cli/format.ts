@@ -31,10 +31,10 @@ export async function formatRows(format: string, rows: readonly Row[], shape: Ta
   const template = (asTable ? format.slice('table'.length).trim() : format)
     .replaceAll('\\t', '\t')
     .replaceAll('\\n', '\n');
-  const render = parse(() => parseTemplate(template, { name: shape.name ?? '' }));
-  const lines = rows.map((row) => parse(() => render({ ...row, toString: undefined })));
+  const render = named('parse', () => parseTemplate(template, { name: shape.name ?? '' }));
+  const lines = rows.map((row) => named('execute', () => render(sorted(row))));
   if (!asTable) return lines.map((line) => `${line}\n`).join('');
-  const header = parse(() => render({ ...shape.headers, Label: (name: string) => name.toUpperCase() }));
+  const header = named('execute', () => render({ ...shape.headers, Label: (name: string) => name.toUpperCase() }));
   return layOutTable([header, ...lines].flatMap((line) => line.split('\n')));
 }
 
@@ -45,22 +45,18 @@ export async function formatValue(format: string, data: unknown, name: string): 
   return `${parseTemplate(format, { name })(data)}\n`;
 }
 
+const sorted = (row: Row): Row => Object.fromEntries(Object.entries(row).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+
 /** Go's encoder sorts a map's keys and escapes what HTML would read. */
 const jsonOf = (row: Row): string =>
-  JSON.stringify(
-    Object.fromEntries(
-      Object.entries(row)
-        .filter(([, value]) => typeof value !== 'function')
-        .toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    ),
-  ).replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
+  JSON.stringify(sorted(row)).replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 
-function parse<T>(step: () => T): T {
+function named<T>(stage: 'parse' | 'execute', step: () => T): T {
   try {
     return step();
   } catch (error) {
     if (isGantryError(error) && error.code === 'template')
-      throw new GantryError('invalid', `failed to execute template: ${error.message}`, {
+      throw new GantryError('invalid', `failed to ${stage} template: ${error.message}`, {
         code: 'template',
         cause: error,
       });

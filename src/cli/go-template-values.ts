@@ -7,8 +7,7 @@ export function isTrue(value: unknown): boolean {
 
 /** A value as Go prints it with %v: `[a b]`, `map[k:v]`, `<no value>`. */
 export function printValue(value: unknown): string {
-  if (value === undefined || value === null) return '<no value>';
-  return inner(value);
+  return value === undefined ? '<no value>' : inner(value);
 }
 
 function inner(value: unknown): string {

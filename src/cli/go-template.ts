@@ -60,8 +60,9 @@ export function parseTemplate(source: string, { name = '', missing = 'error' }: 
 type Piece = { readonly text: string } | { readonly action: readonly Token[]; readonly at: number };
 type Fail = (message: string) => GantryError;
 
+/** A string, a variable or field with what follows it, a name, a number, or punctuation. */
 const tokenPattern =
-  /\s*(?:("(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)+')|(\$?(?:\.?[A-Za-z_]\w*)?(?:\.[A-Za-z_]\w*)*)(?=[\s(),|}:=]|$)|(-?\d+(?:\.\d+)?)|(:=|[=(),|.]))/y;
+  /\s*(?:"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)+'|\$\w*(?:\.[A-Za-z_]\w*)*|(?:\.[A-Za-z_]\w*)+|[A-Za-z_]\w*|-?\d+(?:\.\d+)?|:=|[=(),|.])/y;
 
 function split(source: string, fail: Fail): readonly Piece[] {
   const pieces: Piece[] = [];
@@ -97,7 +98,7 @@ function split(source: string, fail: Fail): readonly Piece[] {
       }
       tokenPattern.lastIndex = from;
       const token = tokenPattern.exec(source);
-      if (token === null || token[0].trim() === '') {
+      if (token === null) {
         const rest = source.slice(from).trimStart();
         throw rest === '' ? fail('unclosed action') : fail(`unexpected ${JSON.stringify(rest[0])} in operand`);
       }
@@ -353,15 +354,17 @@ class Evaluation {
   #walk(start: unknown, path: readonly string[], at: number): unknown {
     let value = start;
     for (const [index, key] of path.entries()) {
-      const shown = `.${path.slice(0, index + 1).join('.')}`;
+      const before = path.slice(0, index).join('.');
+      const shown = `.${index === 0 ? '' : `${before}.`}${key}`;
+      const where = at + (index === 0 ? 0 : before.length + 1);
       if (value === null || value === undefined) {
-        if (this.#missing === 'error') this.#fail(at, `nil data; no entry for key "${key}"`, shown);
+        if (this.#missing === 'error') this.#fail(where, `nil data; no entry for key "${key}"`, shown);
         return undefined;
       }
       if (typeof value !== 'object')
-        return this.#fail(at, `can't evaluate field ${key} in type ${typeof value}`, shown);
+        return this.#fail(where, `can't evaluate field ${key} in type ${typeof value}`, shown);
       if (!Object.hasOwn(value, key)) {
-        if (this.#missing === 'error') this.#fail(at, `map has no entry for key "${key}"`, shown);
+        if (this.#missing === 'error') this.#fail(where, `map has no entry for key "${key}"`, shown);
         return undefined;
       }
       value = (value as Readonly<Record<string, unknown>>)[key];

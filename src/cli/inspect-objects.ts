@@ -39,7 +39,7 @@ export async function inspectObjects(
     }
   }
   if (options.format === '') writeOut(found.length === 0 ? '[]\n' : `${indentJson(`[${found.join(',')}]`)}\n`);
-  else if (render === undefined) writeOut(found.map((text) => `${text.trim()}\n`).join(''));
+  else if (render === undefined) writeOut(`[${found.join(',')}]\n`);
   else
     try {
       for (const text of found) writeOut(`${render(JSON.parse(text))}\n`);

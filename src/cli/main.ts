@@ -67,7 +67,8 @@ async function dispatch(args: readonly string[], values: GlobalValues): Promise<
   if (entry === undefined) return await unknownCommand(args);
   const calledAs = second !== undefined && entry.names.includes(`${first} ${second}`) ? `${first} ${second}` : first;
   const { command } = await entry.load();
-  const host = values.host.at(-1) ?? (process.env.GANTRY_HOST || process.env.DOCKER_HOST || undefined);
+  if (values.host.length > 1) throw new Failure('Specify only one -H', 1);
+  const host = values.host[0] ?? (process.env.GANTRY_HOST || process.env.DOCKER_HOST || undefined);
   const engine = createEngineClient(parseEngineHost(host ?? defaultHost, await tlsOf(values)), {
     userAgent: `Gantry-Client (linux)`,
     ...(host === undefined

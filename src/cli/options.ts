@@ -1,4 +1,4 @@
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import { Failure } from './failure.ts';
 
 /** One flag of a command: parsing, its help line and its refusal all come from this. */
@@ -65,7 +65,11 @@ export const text = (help: string, shape: Shape & { initial?: string } = {}): Op
   );
 
 export const list = (help: string, shape: Shape = {}): Option<readonly string[]> =>
-  option<readonly string[]>(help, [], 'list', shape, (value, previous) => [...previous, value]);
+  listOf((written) => written, help, shape);
+
+/** A flag that may be given several times, each value checked and read as it comes. */
+export const listOf = <T>(parse: (text: string) => T, help: string, shape: Shape = {}): Option<readonly T[]> =>
+  option<readonly T[]>(help, [], 'list', shape, (value, previous) => [...previous, parse(value)]);
 
 /** A value that `parse` checks as it is read; undefined where the flag is not given. */
 export const value = <T>(
@@ -126,9 +130,9 @@ export function parseOptions<const O extends Options>(
     try {
       values[name] = definition.read(written, values[name]);
     } catch (error) {
-      if (error instanceof GantryError) throw wrong(`${spelled(name, definition)}: ${error.message}`);
+      if (isGantryError(error, 'unsupported')) throw wrong(`${spelled(name, definition)}: ${error.message}`);
       throw wrong(
-        `invalid argument ${JSON.stringify(written)} for "${spelled(name, definition)}" flag: ${(error as Error).message}`,
+        `invalid argument ${JSON.stringify(written)} for "${spelled(name, definition)}" flag: ${messageOf(error)}`,
       );
     }
     given.add(name);

@@ -39,7 +39,7 @@ export async function allCredentials(directory: string): Promise<Record<string, 
   return all;
 }
 
-/** Keeps credentials; returns the path of the file where they now stand unencrypted, undefined with a helper program. */
+/** Keeps credentials; returns whether they now stand unencrypted in the file, without a helper program. */
 export async function storeCredentials(
   directory: string,
   key: string,
@@ -61,16 +61,15 @@ export async function storeCredentials(
   return true;
 }
 
-/** Forgets a registry's credentials, also under the old spellings with a scheme. False where there were none. */
-export async function eraseCredentials(directory: string, key: string): Promise<boolean> {
+/** Forgets a registry's credentials, also under the old spellings with a scheme. */
+export async function eraseCredentials(directory: string, key: string): Promise<void> {
   const config = readConfig(directory);
   const helper = config.credHelpers?.[key] ?? config.credsStore;
   if (helper) await callHelper(helper, 'erase', key);
   const spellings = Object.keys(config.auths ?? {}).filter((known) => known === key || hostOf(known) === key);
-  if (spellings.length === 0) return Boolean(helper);
+  if (spellings.length === 0) return;
   const auths = Object.fromEntries(Object.entries(config.auths ?? {}).filter(([known]) => !spellings.includes(known)));
   writeConfig(directory, { ...config, auths });
-  return true;
 }
 
 /** A header's value: base64url with padding, as Docker's engine insists. */

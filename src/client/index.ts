@@ -8,7 +8,7 @@ export {
   type HijackedConnection,
   hostOf,
 } from './engine-client.ts';
-export { demultiplex, jsonLines, type OutputChunk } from './output-streams.ts';
+export { demultiplex, jsonLines, type OutputChunk, textLines } from './output-streams.ts';
 export type * from './wire-shapes.ts';
 
 /** See build-context.ts; loaded only by what builds. */

@@ -38,19 +38,25 @@ export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerato
   if (left > 0 || header.length > 0) throw new GantryError('corrupt', 'the output broke off inside a frame');
 }
 
-/** Parses a stream of JSON values, one a line. @throws GantryError corrupt */
-export async function* jsonLines<T>(source: AsyncIterable<Buffer>): AsyncGenerator<T, void, void> {
+/** A stream's lines of text, without their ends; the last may lack one. */
+export async function* textLines(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder();
   let pending = '';
   for await (const chunk of source) {
     pending += decoder.decode(chunk, { stream: true });
     const lines = pending.split('\n');
     pending = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield parseLine<T>(line);
+    yield* lines;
   }
-  if (pending.trim() !== '') yield parseLine<T>(pending);
+  if (pending !== '') yield pending;
 }
 
+/** Parses a stream of JSON values, one a line. @throws GantryError corrupt */
+export async function* jsonLines<T>(source: AsyncIterable<Buffer>): AsyncGenerator<T, void, void> {
+  for await (const line of textLines(source)) if (line.trim() !== '') yield parseLine<T>(line);
+}
+
+/** @throws GantryError corrupt */
 function parseLine<T>(line: string): T {
   try {
     return JSON.parse(line) as T;

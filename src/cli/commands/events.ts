@@ -1,7 +1,7 @@
-import { type EventLine, jsonLines } from '#client/index.ts';
+import { type EventLine, textLines } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
-import { filtersOf } from '../filters.ts';
-import { list, text } from '../options.ts';
+import { filterOption, filtersOf } from '../filters.ts';
+import { text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { localRfc3339, parseTime } from '../units.ts';
 
@@ -10,7 +10,7 @@ export const command = defineCommand({
   summary: 'Get real time events from the server',
   aliases: ['system events', 'events'],
   options: {
-    filter: list('Filter output based on conditions provided', { short: 'f', label: 'filter' }),
+    filter: filterOption(),
     format: text("Format output: 'json' or a Go template"),
     since: text('Show all events created since timestamp'),
     until: text('Stream events until this timestamp'),
@@ -25,25 +25,28 @@ export const command = defineCommand({
         filters: filtersOf(values.filter),
       },
     });
-    for await (const event of jsonLines<EventLine>(body)) writeOut(`${render(event)}\n`);
+    for await (const line of textLines(body)) if (line.trim() !== '') writeOut(`${render(line)}\n`);
     return 0;
   },
 });
 
-async function rendererOf(format: string): Promise<(event: EventLine) => string> {
-  if (format === 'json') return (event) => JSON.stringify(event);
+/** Renders one line of the engine's, which is one event's JSON. */
+async function rendererOf(format: string): Promise<(line: string) => string> {
+  if (format === 'json') return (line) => line.trim();
   if (format === '') return plain;
   const { parseTemplate } = await import('../go-template.ts');
-  return parseTemplate(format);
+  const template = parseTemplate(format);
+  return (line) => template(JSON.parse(line));
 }
 
 /** `2026-11-24T22:06:39.123456789Z container create 4f… (image=busybox, name=x)` */
-function plain({ Type, Action, Actor, time, timeNano }: EventLine): string {
+function plain(line: string): string {
+  const { Type, Action, Actor, time } = JSON.parse(line) as EventLine;
   const attributes = Object.entries(Actor.Attributes ?? {})
     .map(([key, value]) => `${key}=${value}`)
     .toSorted()
     .join(', ');
-  // timeNano is beyond what a double holds; only its digits below the second are of use.
-  const nanoseconds = Math.max(0, Math.min(999_999_999, timeNano - time * 1e9));
+  // From the text, since nanoseconds since 1970 are more than a double holds.
+  const nanoseconds = Number(/"timeNano":\s*(\d+)/.exec(line)?.[1]?.slice(-9) ?? 0);
   return `${localRfc3339(time, nanoseconds)} ${Type} ${Action} ${Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`;
 }

@@ -1,8 +1,8 @@
 import { attachStreams } from '../attached-streams.ts';
 import { defineCommand } from '../command.ts';
-import { environmentOf } from '../env-file.ts';
+import { checkVariable, environmentOf } from '../env-file.ts';
 import { Failure } from '../failure.ts';
-import { flag, list, text } from '../options.ts';
+import { flag, list, listOf, text } from '../options.ts';
 import { writeError } from '../output.ts';
 import { isTerminal, windowSize } from '../terminal.ts';
 import { followTerminalSize } from '../terminal-size.ts';
@@ -14,7 +14,7 @@ export const command = defineCommand({
   options: {
     detach: flag('Detached mode: run command in the background', { short: 'd' }),
     'detach-keys': text('Override the key sequence for detaching a container'),
-    env: list('Set environment variables', { short: 'e' }),
+    env: listOf(checkVariable, 'Set environment variables', { short: 'e' }),
     'env-file': list('Read in a file of environment variables'),
     interactive: flag('Keep STDIN open even if not attached', { short: 'i' }),
     privileged: flag('Give extended privileges to the command'),

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { formatRows } from '../format.ts';
 import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
-import { ago, goTime, humanSize, localRfc3339 } from '../units.ts';
+import { ago, humanSize, localRfc3339 } from '../units.ts';
 
 const headers = {
   ID: 'IMAGE',
@@ -43,7 +43,7 @@ export const command = defineCommand({
             ? 'N/A'
             : ago(Created)
           : localRfc3339(Created, 0).replace('.000000000', ''),
-        CreatedAt: goTime(Created),
+        CreatedAt: localRfc3339(Created, 0).replace('.000000000', ''),
         CreatedBy: short && [...by].length > 45 ? `${[...by].slice(0, 44).join('')}…` : by,
         Size: values.human ? humanSize(Size, 3) : String(Size),
         Comment,

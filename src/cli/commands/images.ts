@@ -1,9 +1,9 @@
 import type { ImageSummary } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
 import { Failure } from '../failure.ts';
-import { filtersOf } from '../filters.ts';
+import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows, type Row } from '../format.ts';
-import { flag, list, text, unsupported } from '../options.ts';
+import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { ago, goTime, humanSize } from '../units.ts';
 
@@ -28,7 +28,7 @@ export const command = defineCommand({
   options: {
     all: flag('Show all images (default hides intermediate images)', { short: 'a' }),
     digests: flag('Show digests'),
-    filter: list('Filter output based on conditions provided', { short: 'f', label: 'filter' }),
+    filter: filterOption(),
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     'no-trunc': flag("Don't truncate output"),
     quiet: flag('Only show image IDs', { short: 'q' }),
@@ -40,7 +40,7 @@ export const command = defineCommand({
     const images = await engine.json<readonly ImageSummary[]>('GET', '/images/json', {
       query: {
         all: values.all || undefined,
-        filters: filtersOf([...values.filter, ...(pattern === undefined ? [] : [`reference=${pattern}`])]),
+        filters: filtersOf([...values.filter, ...(pattern === undefined ? [] : [['reference', pattern] as const])]),
       },
     });
     const short = !values['no-trunc'];

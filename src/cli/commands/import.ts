@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { jsonLines, type ProgressLine } from '#client/index.ts';
-import { messageOf } from '#errors/index.ts';
 import { familiarName, parseReference } from '#oci/index.ts';
 import { defineCommand } from '../command.ts';
-import { Failure } from '../failure.ts';
+import { Failure, openProblem } from '../failure.ts';
 import { list, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { showProgress } from '../progress-display.ts';
@@ -26,7 +25,7 @@ export const command = defineCommand({
     const reference = name === undefined ? undefined : parseReference(name);
     if (source !== '-')
       await access(source).catch((error: unknown) => {
-        throw new Failure(`cannot read ${source}: ${messageOf(error)}`, 1);
+        throw new Failure(openProblem(source, error), 1);
       });
     const { body } = await engine.stream('POST', '/images/create', {
       query: {

@@ -1,9 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { jsonLines, type ProgressLine } from '#client/index.ts';
-import { messageOf } from '#errors/index.ts';
 import { defineCommand } from '../command.ts';
-import { Failure } from '../failure.ts';
+import { Failure, openProblem } from '../failure.ts';
 import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { showProgress } from '../progress-display.ts';
@@ -23,7 +22,7 @@ export const command = defineCommand({
     if (values.input === '' && isTerminal(0)) throw new Failure('requested load from stdin, but stdin is empty', 1);
     if (values.input !== '')
       await access(values.input).catch((error: unknown) => {
-        throw new Failure(`cannot read ${values.input}: ${messageOf(error)}`, 1);
+        throw new Failure(openProblem(values.input, error), 1);
       });
     const { body } = await engine.stream('POST', '/images/load', {
       query: { quiet: values.quiet || !isTerminal(1) },

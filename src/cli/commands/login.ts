@@ -23,7 +23,7 @@ export const command = defineCommand({
       if (values['password-stdin']) throw new Failure('--password and --password-stdin are mutually exclusive', 1);
     }
     if (values['password-stdin'] && values.username === '')
-      throw new Failure('Must provide --username with --password-stdin', 1);
+      throw new Failure('the --password-stdin option requires --username to be set', 1);
     const given = {
       username: values.username.trim(),
       password: values['password-stdin'] ? await passwordFromStdin() : values.password,

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { writeError, writeOut } from '../output.ts';
+import { writeOut } from '../output.ts';
 import { credentialKey, eraseCredentials } from '../registry-credentials.ts';
 
 export const command = defineCommand({
@@ -10,7 +10,7 @@ export const command = defineCommand({
   async run({ configDirectory }, { args: [server] }) {
     const key = credentialKey(server ?? '');
     writeOut(`Removing login credentials for ${key}\n`);
-    if (!(await eraseCredentials(configDirectory, key))) writeError(`Not logged in to ${key}\n`);
+    await eraseCredentials(configDirectory, key);
     return 0;
   },
 });

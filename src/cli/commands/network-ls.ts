@@ -1,8 +1,8 @@
 import type { NetworkSummary } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
-import { filtersOf } from '../filters.ts';
+import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows } from '../format.ts';
-import { flag, list, text } from '../options.ts';
+import { flag, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 
 const headers = {
@@ -21,36 +21,35 @@ export const command = defineCommand({
   summary: 'List networks',
   aliases: ['network ls', 'network list'],
   options: {
-    filter: list('Provide filter values (e.g. "driver=bridge")', { short: 'f', label: 'filter' }),
+    filter: filterOption('Provide filter values (e.g. "driver=bridge")'),
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     'no-trunc': flag('Do not truncate the output'),
     quiet: flag('Only display network IDs', { short: 'q' }),
   },
   args: [0, 0],
   async run({ engine }, { values }) {
-    const networks = await engine.json<readonly NetworkSummary[]>('GET', '/networks', {
+    const listed = await engine.json<readonly NetworkSummary[]>('GET', '/networks', {
       query: { filters: filtersOf(values.filter) },
     });
+    const networks = listed.toSorted((a, b) => (a.Name < b.Name ? -1 : 1));
     const shown = ({ Id }: NetworkSummary) => (values['no-trunc'] ? Id : Id.slice(0, 12));
     if (values.quiet && values.format === '') {
       writeOut(networks.map((network) => `${shown(network)}\n`).join(''));
       return 0;
     }
-    const rows = networks
-      .toSorted((a, b) => (a.Name < b.Name ? -1 : 1))
-      .map((network) => ({
-        ID: shown(network),
-        Name: network.Name,
-        Driver: network.Driver,
-        Scope: network.Scope,
-        CreatedAt: network.Created,
-        Labels: Object.entries(network.Labels ?? {})
-          .map(([key, value]) => `${key}=${value}`)
-          .toSorted()
-          .join(','),
-        IPv6: String(network.EnableIPv6 ?? false),
-        Internal: String(network.Internal ?? false),
-      }));
+    const rows = networks.map((network) => ({
+      ID: shown(network),
+      Name: network.Name,
+      Driver: network.Driver,
+      Scope: network.Scope,
+      CreatedAt: network.Created,
+      Labels: Object.entries(network.Labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .toSorted()
+        .join(','),
+      IPv6: String(network.EnableIPv6 ?? false),
+      Internal: String(network.Internal ?? false),
+    }));
     writeOut(await formatRows(values.format, rows, { columns: ['ID', 'Name', 'Driver', 'Scope'], headers }));
     return 0;
   },

@@ -28,7 +28,7 @@ export const command = defineCommand({
     if (!/^\d+\/\w+$/.test(wanted)) throw new Failure(`Error: invalid port '${asked}'`, 1);
     const bindings = ports[wanted];
     if (bindings === undefined || bindings === null)
-      throw new Failure(`Error: No public port '${wanted}' published for ${name}`, 1);
+      throw new Failure(`Error: No public port '${asked}' published for ${name}`, 1);
     for (const binding of bindings) writeOut(`${shown(binding)}\n`);
     return 0;
   },

@@ -1,8 +1,8 @@
 import type { ContainerSummary } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
-import { filtersOf } from '../filters.ts';
+import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows, type Row } from '../format.ts';
-import { flag, integer, list, text } from '../options.ts';
+import { flag, integer, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { portList } from '../port-list.ts';
 import { ago, goTime, humanSize } from '../units.ts';
@@ -31,7 +31,7 @@ export const command = defineCommand({
   aliases: ['container ls', 'container list', 'container ps', 'ps'],
   options: {
     all: flag('Show all containers (default shows just running)', { short: 'a' }),
-    filter: list('Filter output based on conditions provided', { short: 'f', label: 'filter' }),
+    filter: filterOption(),
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     last: integer('Show n last created containers (includes all states)', { short: 'n', shownDefault: '-1' }),
     latest: flag('Show the latest created container (includes all states)', { short: 'l' }),
@@ -46,7 +46,7 @@ export const command = defineCommand({
       query: {
         all: values.all || undefined,
         limit: limit > 0 ? limit : undefined,
-        size: values.size || values.format.includes('.Size') || undefined,
+        size: values.size || /\.Size|json \./.test(values.format) || undefined,
         filters: filtersOf(values.filter),
       },
     });
@@ -112,6 +112,7 @@ function rowOf(container: ContainerSummary, short: boolean): Row {
       .join(','),
     LocalVolumes: String(Mounts.filter(({ Type }) => Type === 'volume').length),
     Networks: Object.keys(NetworkSettings?.Networks ?? {}).join(','),
+    Platform: null,
     Label: (key: string) => Labels?.[key] ?? '',
   };
 }

@@ -1,7 +1,9 @@
 import { isGantryError } from '#errors/index.ts';
 import { defineCommand } from '../command.ts';
+import { errorText } from '../failure.ts';
 import { forEachName } from '../for-each-name.ts';
 import { flag, unsupported } from '../options.ts';
+import { writeError } from '../output.ts';
 
 export const command = defineCommand({
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
@@ -21,8 +23,9 @@ export const command = defineCommand({
         });
       } catch (error) {
         // With --force one that is not there is what was wanted: told, and no failure.
-        if (values.force && isGantryError(error, 'not-found')) return `Error response from daemon: ${error.message}`;
-        throw error;
+        if (!(values.force && isGantryError(error, 'not-found'))) throw error;
+        writeError(`${errorText(error)}\n`);
+        return null;
       }
     }),
 });

@@ -28,7 +28,7 @@ export const command = defineCommand({
     const { engine, calledAs } = context;
     const { values } = flags;
     if (values.detach && values.attach.length > 0)
-      throw runFailure(calledAs, new Failure('conflicting options: cannot specify both --attach and --detach', 125));
+      throw new Failure('conflicting options: cannot specify both --attach and --detach', 1);
     let id: string;
     let spans = '';
     const streams = values.detach ? { stdin: false, stdout: false, stderr: false } : attachedStreams(flags);

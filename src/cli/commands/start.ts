@@ -21,7 +21,8 @@ export const command = defineCommand({
   args: [1, Number.POSITIVE_INFINITY],
   async run({ engine }, { values, args }) {
     const start = (name: string) => engine.json<undefined>('POST', `/containers/${encodeURIComponent(name)}/start`);
-    if (!values.attach && !values.interactive) return await forEachName(args, start);
+    if (!values.attach && !values.interactive)
+      return await forEachName(args, start, (failed) => `Error: failed to start containers: ${failed.join(', ')}`);
     const [name = '', ...more] = args;
     if (more.length > 0) throw new Failure('you cannot start and attach multiple containers at once', 1);
     const found = await engine.json<ContainerInspection>('GET', `/containers/${encodeURIComponent(name)}/json`);

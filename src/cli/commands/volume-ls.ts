@@ -1,8 +1,8 @@
 import type { VolumeSummary } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
-import { filtersOf } from '../filters.ts';
+import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows } from '../format.ts';
-import { flag, list, text, unsupported } from '../options.ts';
+import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
 
 const headers = { Driver: 'DRIVER', Name: 'VOLUME NAME', Scope: 'SCOPE', Mountpoint: 'MOUNTPOINT', Labels: 'LABELS' };
@@ -13,7 +13,7 @@ export const command = defineCommand({
   aliases: ['volume ls', 'volume list'],
   options: {
     cluster: unsupported(''),
-    filter: list('Provide filter values (e.g. "dangling=true")', { short: 'f', label: 'filter' }),
+    filter: filterOption('Provide filter values (e.g. "dangling=true")'),
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     quiet: flag('Only display volume names', { short: 'q' }),
   },
