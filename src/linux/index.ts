@@ -1,5 +1,6 @@
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
+export { forgetUdpFlows } from './conntrack.ts';
 export { mountDetached } from './detached-mount.ts';
 export { fileOperation } from './file-operation.ts';
 export * from './files.ts';

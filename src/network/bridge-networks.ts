@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import { GantryError } from '#errors/index.ts';
-import { commit, kernel, type Link, listLinks, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
+import { kernel, type Link, listLinks, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
 import { allowForwarding, type BridgeLink, ensureBridge, networksInUse, refuseForeignLink } from './bridge-link.ts';
 import { connectLink, raiseLoopback } from './container-link.ts';
 import { createFirewall } from './firewall.ts';
@@ -40,18 +40,11 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
   const linkPrefix = `gt${id.slice(0, 5)}`;
   const linkOf = (endpoint: Pick<Endpoint, 'id'>) => `${linkPrefix}${endpoint.id.slice(0, 8)}`;
   const aliasOf = (endpoint: Pick<Endpoint, 'owner'>) => `${mark}:${endpoint.owner}`;
-  const firewall = createFirewall(bridge, linkPrefix, linkOf);
+  const firewall = createFirewall({ bridge, linkPrefix, linkOf });
   const reaper = createLinkReaper(0x10000000 | Number.parseInt(id.slice(0, 7), 16));
   /** The fds that keep the ports of an owner. */
   const held = new Map<string, readonly number[]>();
-  /** Owners whose elements are in the tables. */
-  const connected = new Set<string>();
-  let link: (BridgeLink & { readonly subnet: Subnet }) | undefined;
-
-  function transaction(changes: Parameters<typeof commit>[1], about: string): void {
-    using socket = openNetlink(kernel, 'netfilter');
-    commit(socket, changes, about);
-  }
+  let link: BridgeLink | undefined;
 
   function subnetFor(inUse: Parameters<typeof chooseSubnet>[0]): Subnet {
     const { subnet } = store.bridge();
@@ -119,40 +112,9 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
 
   const show = (record: NetworkRecord) => shown(record, { bridge, ...(link === undefined ? {} : { mtu: link.mtu }) });
 
-  function opened(): NonNullable<typeof link> {
+  function opened(): BridgeLink {
     if (link === undefined) throw new GantryError('internal', 'the networks are not open');
     return link;
-  }
-
-  function installTables(subnet: Subnet): void {
-    const endpoints = store.endpoints().filter(({ owner }) => connected.has(owner));
-    transaction(firewall.install(subnet, endpoints), `making the tables of ${bridge}`);
-  }
-
-  function addElements(endpoint: Endpoint, subnet: Subnet): void {
-    connected.add(endpoint.owner);
-    try {
-      transaction(firewall.add(endpoint), `publishing the ports of ${endpoint.ownerName}`);
-    } catch (error) {
-      ifMissing(error); // somebody flushed the ruleset
-      installTables(subnet);
-    }
-  }
-
-  function removeElements(endpoint: Endpoint): void {
-    if (!connected.delete(endpoint.owner)) return;
-    const about = `unpublishing the ports of ${endpoint.ownerName}`;
-    try {
-      transaction(firewall.remove(endpoint), about);
-    } catch (error) {
-      ifMissing(error);
-      for (const change of firewall.removeOneByOne(endpoint))
-        try {
-          transaction([change], about);
-        } catch (missing) {
-          ifMissing(missing);
-        }
-    }
   }
 
   return {
@@ -163,9 +125,8 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
       const subnet = subnetFor(networksInUse(socket, bridge));
       if (!isDeepStrictEqual(subnet, store.bridge().subnet)) store.setSubnet(subnet);
       allowForwarding();
-      link = { ...ensureBridge(socket, { name: bridge, mark, subnet, mac: macOf(subnet.gateway) }), subnet };
-      for (const { owner } of store.endpoints()) connected.add(owner);
-      installTables(subnet);
+      link = ensureBridge(socket, { name: bridge, mark, subnet, mac: macOf(subnet.gateway) });
+      firewall.install(subnet, store.endpoints());
       adoptLinks(listLinks(socket), link);
       for (const endpoint of store.endpoints()) if (!held.has(endpoint.owner)) holdAgain(endpoint);
     },
@@ -213,11 +174,11 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
     },
 
     async connect(endpoint, pid) {
-      const { index, mtu, subnet } = opened();
+      const { index, mtu } = opened();
       if (store.endpointOf(endpoint.owner)?.id !== endpoint.id)
         throw new GantryError('conflict', `container ${endpoint.ownerName} has lost its address; start it again`);
       await connectLink(endpoint, pid, { name: linkOf(endpoint), alias: aliasOf(endpoint), bridge: index, mtu });
-      addElements(endpoint, subnet);
+      firewall.add(endpoint);
     },
 
     async loopbackOnly(pid) {
@@ -227,7 +188,7 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
     async release(owner) {
       const endpoint = store.endpointOf(owner);
       if (endpoint === undefined) return;
-      removeElements(endpoint);
+      firewall.remove(endpoint);
       closePorts(held.get(owner) ?? []);
       held.delete(owner);
       store.remove(owner);
@@ -235,12 +196,14 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
     },
 
     async [Symbol.asyncDispose]() {
-      await reaper[Symbol.asyncDispose]();
+      using _closed = firewall;
       for (const fds of held.values()) closePorts(fds);
       held.clear();
-      if (link === undefined || store.endpoints().length > 0) return; // containers go on without us
+      const unused = link !== undefined && store.endpoints().length === 0; // else containers go on without us
       link = undefined;
-      transaction(firewall.uninstall(), `removing the tables of ${bridge}`);
+      if (unused) firewall.uninstall();
+      await reaper[Symbol.asyncDispose]();
+      if (!unused) return;
       using socket = openNetlink(kernel, 'route');
       await socket.requestAsync([rtnetlink.deleteLink(bridge)], `removing ${bridge}`).catch(ifGone);
     },
@@ -256,8 +219,3 @@ const macOf = (address: number): string =>
       .split('.')
       .map((part) => Number(part).toString(16).padStart(2, '0')),
   ].join(':');
-
-/** @throws what is not ENOENT */
-function ifMissing(error: unknown): void {
-  if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error;
-}

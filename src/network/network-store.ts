@@ -66,14 +66,18 @@ export function createNetworkStore(db: DatabaseSync): NetworkStore {
     if (record === undefined) throw new GantryError('internal', 'the network "bridge" is not in the database');
     return record;
   };
+  const usual = Number(db.prepare('PRAGMA synchronous').get()?.synchronous);
+  /** Not waited for on the disk: endpoints outlive the engine, but no container outlives the host. */
   const transaction = (work: () => void) => {
-    db.exec('BEGIN IMMEDIATE');
+    db.exec('PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE');
     try {
       work();
       db.exec('COMMIT');
     } catch (error) {
       db.exec('ROLLBACK');
       throw error;
+    } finally {
+      db.exec(`PRAGMA synchronous = ${usual}`);
     }
   };
 
