@@ -44,6 +44,8 @@ export interface Extracted {
   readonly size: number;
   /** Directories that were made because an entry is below them, though the archive has no entry for them. */
   readonly implied: readonly string[];
+  /** An overlay's whiteouts that were made; a later entry may have replaced one. */
+  readonly whiteouts: readonly string[];
 }
 
 /** Unpacks a tar that is pushed in chunks. Every call is synchronous: it runs in a worker, or at once for a small tar. */
@@ -65,6 +67,7 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
   const overlay = options.whiteouts === 'overlay';
   const prefix = cleanEntryPath(options.directory ?? '');
   const implied = new Set<string>();
+  const whiteouts = new Set<string>();
   const directoryTimes = new Map<string, Timestamp>();
   /** Paths of this archive and all above them. */
   const written = options.whiteouts === 'apply' ? new Set<string>() : undefined;
@@ -110,7 +113,8 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
     const at = parentOf(path);
     const name = baseOf(path);
     if (options.whiteouts !== 'literal' && name.startsWith(WHITEOUT_PREFIX)) {
-      takeWhiteout(at, name, written);
+      const made = takeWhiteout(at, name, written);
+      if (made !== undefined) whiteouts.add(made);
       return;
     }
     written?.add(joinPath(at.path, name));
@@ -213,7 +217,7 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
         closeFd(fd);
       }
       close();
-      return { size, implied: [...implied] };
+      return { size, implied: [...implied], whiteouts: [...whiteouts] };
     },
     close,
   };

@@ -8,7 +8,9 @@ import {
   openDirectory,
   removeTree,
   setTimesFd,
+  statusOf,
   tryOpenBeneath,
+  unlinkAt,
 } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { copyMetadata } from './copy-metadata.ts';
@@ -21,7 +23,7 @@ import { openSnapshotStore } from './snapshot-store.ts';
 import { createStoreDriver } from './store-driver.ts';
 import { treeChanges } from './tree-changes.ts';
 import { treeSize } from './tree-size.ts';
-import { isOpaque, isOpaqueAt, isWhiteout, makeOpaque, OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteouts.ts';
+import { isOpaqueAt, isWhiteout, makeOpaque, OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteouts.ts';
 
 /** Features of an overlay that would leave in an upper directory what only the kernel can read. */
 const PLAIN = ['index', 'redirect_dir', 'metacopy'];
@@ -59,10 +61,11 @@ export async function createOverlay2Driver({ root }: { readonly root: string }):
       // The upper directory's own metadata is that of the container's root directory.
       if (parent !== undefined) inheritMetadata(tree, `${store.layerPath(parent)}/diff`);
     },
-    complete(treeFd, parent, implied) {
+    complete(treeFd, parent, { implied, whiteouts }) {
       using lower = lowerView(parent);
+      if (isOpaqueAt(treeFd, '.')) hideRoot(treeFd, lower);
+      for (const path of whiteouts) dropIfIdle(treeFd, path, lower);
       for (const path of implied) inheritFromLower(treeFd, path, lower);
-      if (isOpaque(treeFd)) hideRoot(treeFd, lower);
     },
     async mounts(directory, { parent, volatileBoot }) {
       const lower = parent === undefined ? [empty] : trees(store.chain(parent));
@@ -136,11 +139,45 @@ function inheritFromLower(treeFd: number, path: string, lower: LowerView): void 
   }
 }
 
+/**
+ * Removes a whiteout that hides nothing. The kernel passes a directory that it does not merge with a lower one through as
+ * it is, and a program would see the whiteout's name in it, and then not find it.
+ */
+function dropIfIdle(treeFd: number, path: string, lower: LowerView): void {
+  const directory = directoryOf(path);
+  const fd = tryOpenBeneath(treeFd, directory === '' ? '.' : toFileName(directory), OPEN_DIRECTORY);
+  if (fd < 0) return; // an entry replaced it later
+  try {
+    const name = toFileName(baseOf(path));
+    const status = findStatusAt(fd, name);
+    if (status === undefined || !isWhiteout(status)) return;
+    if (lower.find(path) !== undefined && !isBelowOpaque(treeFd, directory)) return;
+    keepingTime(fd, () => unlinkAt(fd, name));
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** `directory` is known to lead through no link. */
+function isBelowOpaque(treeFd: number, directory: string): boolean {
+  for (let at = directory; at !== ''; at = directoryOf(at)) if (isOpaqueAt(treeFd, toFileName(at))) return true;
+  return false;
+}
+
 /** The kernel always merges the root directories, so that an opaque one is spelled out entry by entry. */
 function hideRoot(treeFd: number, lower: LowerView): void {
-  for (const name of lower.names('')) {
-    const own = findStatusAt(treeFd, toFileName(name));
-    if (own === undefined) makeNodeAt(treeFd, toFileName(name), 'character-device', 0);
-    else if (own.type === 'directory') withDirectory({ fd: treeFd, path: '' }, name, makeOpaque);
-  }
+  keepingTime(treeFd, () => {
+    for (const name of lower.names('')) {
+      const own = findStatusAt(treeFd, toFileName(name));
+      if (own === undefined) makeNodeAt(treeFd, toFileName(name), 'character-device', 0);
+      else if (own.type === 'directory') withDirectory({ fd: treeFd, path: '' }, name, makeOpaque);
+    }
+  });
+}
+
+/** Changes a directory's entries without a trace in its time, which its own entry has set. */
+function keepingTime(directoryFd: number, change: () => void): void {
+  const { mtime } = statusOf(directoryFd);
+  change();
+  setTimesFd(directoryFd, mtime);
 }

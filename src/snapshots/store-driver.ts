@@ -2,6 +2,7 @@ import { GantryError } from '#errors/index.ts';
 import { closeFd, openDirectory } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { extractTar } from './extract-tar.ts';
+import type { Extracted } from './extractor.ts';
 import type { GraphDriver } from './graph-driver.ts';
 import { type PackPolicy, packTreeWith } from './pack-tree.ts';
 import type { DiffRecord, SnapshotStore } from './snapshot-store.ts';
@@ -15,7 +16,7 @@ export interface Layering {
   /** Makes the tree (and what else a diff needs) in a new directory. */
   begin(directory: string, parent: string | undefined, as: 'layer' | 'diff'): Promise<void>;
   /** After a layer was unpacked, with its parent committed. */
-  complete(treeFd: number, parent: string | undefined, implied: readonly string[]): void;
+  complete(treeFd: number, parent: string | undefined, unpacked: Extracted): void;
   mounts(directory: string, record: DiffRecord): Promise<readonly Mount[]>;
   view(chain: readonly string[]): readonly Mount[];
   changes(treeFd: number, parent: string | undefined): Generator<Change, void>;
@@ -66,8 +67,7 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
       if (parent !== undefined && !layering.independentLayers) store.layer(parent);
       preparing.add(chainId);
       const staged = await store.stage();
-      let size = 0;
-      const implied = new Set<string>();
+      let total: Extracted = { size: 0, implied: [], whiteouts: [] };
       const end = async (): Promise<void> => {
         preparing.delete(chainId);
         await store.discard(staged);
@@ -83,14 +83,17 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
           const unpacked = await withTree(staged, (fd) =>
             extractTar(tar, fd, { whiteouts: layering.whiteouts, ...options }),
           );
-          size += unpacked.size;
-          for (const path of unpacked.implied) implied.add(path);
+          total = {
+            size: total.size + unpacked.size,
+            implied: [...total.implied, ...unpacked.implied],
+            whiteouts: [...total.whiteouts, ...unpacked.whiteouts],
+          };
           return { size: unpacked.size };
         },
         async commit() {
           if (parent !== undefined) store.layer(parent);
-          await withTree(staged, (fd) => layering.complete(fd, parent, [...implied]));
-          await store.publishLayer(staged, chainId, { parent, size });
+          await withTree(staged, (fd) => layering.complete(fd, parent, total));
+          await store.publishLayer(staged, chainId, { parent, size: total.size });
           preparing.delete(chainId);
         },
         abort: end,

@@ -11,14 +11,19 @@ import { isAufsMetadata, makeOpaque, OPAQUE_NAME, WHITEOUT_PREFIX } from './whit
  * Carries out a `.wh.` entry of the directory `at`. Whatever its place in the archive, it hides only what lower layers
  * have, never what its own layer has (image-spec: layer.md#whiteouts). `written` has the paths of that layer where the
  * tree holds the lower ones too; without it the tree is the layer alone, and the whiteout is made in an overlay's form.
+ * @returns the path of an overlay's whiteout that was made
  * @throws GantryError invalid for a whiteout of nothing, `.` or `..`
  */
-export function takeWhiteout(at: OpenDirectory, entry: string, written: ReadonlySet<string> | undefined): void {
-  if (isAufsMetadata(entry)) return;
+export function takeWhiteout(
+  at: OpenDirectory,
+  entry: string,
+  written: ReadonlySet<string> | undefined,
+): string | undefined {
+  if (isAufsMetadata(entry)) return undefined;
   if (entry === OPAQUE_NAME) {
     if (written === undefined) makeOpaque(at.fd);
     else removeUnwritten(at, written);
-    return;
+    return undefined;
   }
   const hidden = entry.slice(WHITEOUT_PREFIX.length);
   if (hidden === '' || hidden === '.' || hidden === '..')
@@ -26,13 +31,17 @@ export function takeWhiteout(at: OpenDirectory, entry: string, written: Readonly
   const existing = findStatusAt(at.fd, toFileName(hidden));
   const path = joinPath(at.path, hidden);
   if (existing === undefined) {
-    if (written === undefined) makeNodeAt(at.fd, toFileName(hidden), 'character-device', 0);
-  } else if (written !== undefined && !written.has(path)) removeTreeSync(at.fd, toFileName(hidden));
+    if (written !== undefined) return undefined;
+    makeNodeAt(at.fd, toFileName(hidden), 'character-device', 0);
+    return path;
+  }
+  if (written !== undefined && !written.has(path)) removeTreeSync(at.fd, toFileName(hidden));
   else if (existing.type === 'directory')
     withDirectory(at, hidden, (fd) => {
       if (written === undefined) makeOpaque(fd);
       else removeUnwritten({ fd, path }, written);
     });
+  return undefined;
 }
 
 /** Removes all below a directory that is not of this layer. */

@@ -36,7 +36,7 @@ export async function createVfsDriver({ root }: { readonly root: string }): Prom
       await chmod(tree, 0o755);
       if (parent !== undefined) await copyTree(`${store.layerPath(parent)}/diff`, tree);
     },
-    complete(treeFd, _parent, implied) {
+    complete(treeFd, _parent, { implied }) {
       for (const path of implied) if (path !== '') setEpoch(treeFd, path);
     },
     mounts: async (directory) => bind(`${directory}/diff`, 'rw'),

@@ -1,4 +1,4 @@
-import { type FileName, type FileStatus, getXattr, getXattrAt, setXattr } from '#linux/index.ts';
+import { type FileName, type FileStatus, getXattrAt, setXattr } from '#linux/index.ts';
 
 /** Whiteouts in a layer tar (image-spec: layer.md#whiteouts) and in an overlay (kernel: overlayfs.rst). */
 export const WHITEOUT_PREFIX = '.wh.';
@@ -13,9 +13,6 @@ export const isWhiteout = (status: Pick<FileStatus, 'type' | 'rdevMajor' | 'rdev
   status.type === 'character-device' && status.rdevMajor === 0 && status.rdevMinor === 0;
 
 /** Whether a directory of an upper layer hides all that lower ones have in its place. */
-export const isOpaque = (directoryFd: number): boolean => getXattr(directoryFd, OPAQUE_XATTR)?.toString() === 'y';
-
-/** The same of an entry of a directory. */
 export const isOpaqueAt = (directoryFd: number, name: FileName): boolean =>
   getXattrAt(directoryFd, name, OPAQUE_XATTR)?.toString() === 'y';
 
