@@ -101,6 +101,7 @@ export function decodeMessages(bytes: Buffer): readonly (NetlinkMessage & { read
 /** The answer of an NLMSG_ERROR body: errno (0 is an acknowledgement) and the kernel's own words, if it gave any. */
 export function decodeError(message: NetlinkMessage): { readonly errno: number; readonly text: string | undefined } {
   const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.length);
+  if (body.length < 4) throw new GantryError('corrupt', `netlink error of ${body.length} bytes`);
   const errno = -body.readInt32LE(0);
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno, text: undefined };
   // The request is capped to its header (NETLINK_CAP_ACK), so the attributes follow it at once.
