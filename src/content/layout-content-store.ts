@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { GantryError, throwIfAborted } from '#errors/index.ts';
+import { GantryError, throwIfAborted, untilAborted } from '#errors/index.ts';
 import { fileOperation } from '#linux/index.ts';
 import { type ImageIndex, isDigest, mediaTypes, parseDigest } from '#oci/index.ts';
 import type { ContentStore } from './content-store.ts';
@@ -178,31 +178,6 @@ async function writeHashed(
 
 async function writeFully(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let rest = chunk; rest.length > 0; ) rest = rest.subarray((await handle.write(rest)).bytesWritten);
-}
-
-/** A source that throws `cancelled` as soon as the signal fires, even while it waits for its next chunk. */
-async function* untilAborted(
-  source: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void> {
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined);
-  const onAbort = (): void =>
-    aborted.reject(new GantryError('cancelled', 'the operation was cancelled', { cause: signal?.reason }));
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const iterator = source[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      throwIfAborted(signal);
-      const next = await Promise.race([iterator.next(), aborted.promise]);
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-    // A source that hangs may never return: it is told to stop, and not waited for.
-    void iterator.return?.().catch(() => undefined);
-  }
 }
 
 async function openBlob(path: string, digest: string): Promise<FileHandle> {

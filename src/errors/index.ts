@@ -45,3 +45,35 @@ export function messageOf(error: unknown): string {
 export function throwIfAborted(signal?: AbortSignal): void {
   if (signal?.aborted) throw new GantryError('cancelled', 'the operation was cancelled', { cause: signal.reason });
 }
+
+/** A source that throws `cancelled` as soon as the signal fires, even while it waits for its next item. */
+export async function* untilAborted<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T, void> {
+  if (signal === undefined) {
+    yield* source;
+    return;
+  }
+  // Not Promise.race with one promise for the signal: that would keep every item until the end.
+  let stopWaiting: () => void = () => undefined;
+  const onAbort = (): void => stopWaiting();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const next = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
+        stopWaiting = () =>
+          reject(new GantryError('cancelled', 'the operation was cancelled', { cause: signal.reason }));
+        iterator.next().then(resolve, reject);
+      });
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // A source that hangs may never return: it is told to stop, and not waited for.
+    void iterator.return?.().catch(() => undefined);
+  }
+}

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '#errors/index.ts';
+import { throwIfAborted, untilAborted } from '#errors/index.ts';
 import { startExtraction } from './extract-pool.ts';
 import { createExtractor, type Extracted, type ExtractorOptions } from './extractor.ts';
 
@@ -25,8 +25,7 @@ export async function extractTar(
   let have = 0;
   let extraction: ReturnType<typeof startExtraction> | undefined;
   try {
-    for await (const chunk of tar) {
-      throwIfAborted(signal);
+    for await (const chunk of untilAborted(tar, signal)) {
       head.push(chunk);
       have += chunk.length;
       if (have < (extraction === undefined ? INLINE_BYTES : BATCH_BYTES)) continue;
