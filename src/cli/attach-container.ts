@@ -1,6 +1,7 @@
 import type { EngineClient, WaitResult } from '#client/index.ts';
 import { attachStreams } from './attached-streams.ts';
 import type { Streams } from './container-body.ts';
+import { Failure } from './failure.ts';
 import { writeError } from './output.ts';
 import { proxySignals } from './signal-proxy.ts';
 import { followTerminalSize } from './terminal-size.ts';
@@ -20,7 +21,10 @@ export interface AttachContainerOptions {
   readonly start?: () => Promise<void>;
 }
 
-/** Joins a container's streams with ours until it ends (its exit code) or the person detaches (0). */
+/**
+ * Joins a container's streams with ours until it ends (its exit code) or the person detaches: 0 for a
+ * container started here, else a Failure, as Docker has it.
+ */
 export async function attachToContainer(
   engine: EngineClient,
   { id, tty, autoRemove }: AttachTarget,
@@ -50,10 +54,14 @@ export async function attachToContainer(
       throw error;
     }
     if (tty)
-      undo.push(followTerminalSize((size) => engine.json('POST', `/containers/${id}/resize`, { query: { ...size } })));
+      undo.push(
+        followTerminalSize((size) => engine.json('POST', `/containers/${id}/resize`, { query: { ...size } }), {
+          redraw: start === undefined,
+        }),
+      );
     if ((await attached?.done) === 'detached') {
       attached?.close();
-      writeError('read escape sequence\n');
+      if (start === undefined) throw new Failure('read escape sequence', 1);
       return 0;
     }
     const { StatusCode, Error: failure } = await exit;

@@ -24,7 +24,7 @@ export interface AttachedStreams {
  */
 export function attachStreams(connection: HijackedConnection, options: AttachOptions): AttachedStreams {
   const { socket } = connection;
-  const restore = options.stdin && options.tty && isTerminal(0) ? enterRawMode() : () => {};
+  const restore = options.stdin && options.tty && isTerminal(0) ? enterRawMode({ output: true }) : () => {};
   const detached = Promise.withResolvers<'detached'>();
   const input = options.stdin ? passInput(connection, options, detached.resolve) : undefined;
   if (!options.stdin) socket.end();

@@ -15,8 +15,9 @@ export async function readAll(stream: Readable): Promise<string> {
  * @throws Failure where the person presses Ctrl-C or the input ends
  */
 export async function askLine(question: string, { echo }: { echo: boolean }): Promise<string> {
+  // First, so that nothing typed early is shown either.
+  const restore = echo ? () => {} : enterRawMode({ output: false });
   writeOut(question);
-  const restore = echo ? () => {} : enterRawMode();
   const { stdin } = process;
   let typed: number[] = [];
   try {
@@ -35,7 +36,7 @@ export async function askLine(question: string, { echo }: { echo: boolean }): Pr
           else typed.push(byte);
         }
       };
-      stdin.on('data', onData).on('end', onEnd);
+      stdin.on('data', onData).on('end', onEnd).resume();
     });
   } finally {
     restore();

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { isatty } from 'node:tty';
 import { GantryError } from '#errors/index.ts';
 
@@ -23,8 +24,11 @@ export function onResize(changed: () => void): () => void {
 /** Signals that would end the program and leave the terminal raw. */
 const ending = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 
-/** Puts the terminal into raw mode until the returned function is called, or the program ends in whatever way it can see. */
-export function enterRawMode(): () => void {
+/**
+ * Puts the terminal into raw mode until the returned function is called, or the program ends in whatever way it can see.
+ * With `output` it also shows bytes as they come, for a program that is drawing on a terminal of its own.
+ */
+export function enterRawMode({ output }: { output: boolean }): () => void {
   const { stdin } = process;
   if (!stdin.isTTY || stdin.isRaw) return () => {};
   const restore = () => {
@@ -38,6 +42,9 @@ export function enterRawMode(): () => void {
   process.on('exit', restore);
   for (const [signal, handler] of handlers) process.on(signal, handler);
   stdin.setRawMode(true);
+  // Node's raw mode still turns every line feed into two characters, which shifts whatever a full-screen program draws.
+  // What setRawMode(false) puts back holds this too. Without stty that flaw is all there is.
+  if (output) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   return restore;
 }
 

@@ -3,7 +3,6 @@ import { defineCommand } from '../command.ts';
 import { checkVariable, environmentOf } from '../env-file.ts';
 import { Failure } from '../failure.ts';
 import { flag, list, listOf, text } from '../options.ts';
-import { writeError } from '../output.ts';
 import { isTerminal, windowSize } from '../terminal.ts';
 import { followTerminalSize } from '../terminal-size.ts';
 
@@ -55,11 +54,7 @@ export const command = defineCommand({
       ? followTerminalSize((now) => engine.json('POST', `/exec/${Id}/resize`, { query: { ...now } }))
       : () => {};
     try {
-      if ((await attached.done) === 'detached') {
-        attached.close();
-        writeError('read escape sequence\n');
-        return 0;
-      }
+      if ((await attached.done) === 'detached') throw new Failure('read escape sequence', 1);
       const { ExitCode } = await engine.json<{ ExitCode: number | null }>('GET', `/exec/${Id}/json`);
       return ExitCode ?? 0;
     } finally {

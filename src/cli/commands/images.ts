@@ -65,21 +65,20 @@ function rowsOf(image: ImageSummary, digests: boolean, shownId: (id: string) => 
   };
   const byRepository = new Map((image.RepoDigests ?? []).map((name) => cut(name, '@')));
   const tags = (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>').map((tag) => cut(tag, ':'));
-  const common = {
+  const row = (repository: string, tag: string, digest: string): Row => ({
+    Repository: repository,
+    Tag: tag,
+    Digest: digest,
     ID: shownId(image.Id),
     CreatedSince: ago(image.Created),
-    CreatedAt: goTime(image.Created),
+    get CreatedAt() {
+      return goTime(image.Created); // costs more than all else here, and tables seldom ask
+    },
     Size: humanSize(image.Size, 3),
     VirtualSize: humanSize(image.Size),
     Containers: image.Containers < 0 ? 'N/A' : String(image.Containers),
     SharedSize: image.SharedSize < 0 ? 'N/A' : humanSize(image.SharedSize),
     UniqueSize: image.SharedSize < 0 ? 'N/A' : humanSize(image.Size - image.SharedSize),
-  };
-  const row = (repository: string, tag: string, digest: string): Row => ({
-    Repository: repository,
-    Tag: tag,
-    Digest: digest,
-    ...common,
   });
   if (tags.length > 0)
     return tags.map(([repository, tag]) => row(repository, tag, (digests && byRepository.get(repository)) || '<none>'));
