@@ -154,10 +154,10 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
 
     open(asked) {
       const path = checkPath(asked);
-      return cgroupAt(
-        path,
-        hierarchies.map((hierarchy) => ({ hierarchy, directory: locate(hierarchy, path) })),
-      );
+      const places = hierarchies.map((hierarchy) => ({ hierarchy, directory: locate(hierarchy, path) }));
+      // Another runtime may have left hierarchies out.
+      const there = places.filter(({ directory }) => exists(directory));
+      return cgroupAt(path, there.length > 0 ? there : places);
     },
 
     ofProcess(pid) {

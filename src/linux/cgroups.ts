@@ -13,7 +13,7 @@ export interface Cgroups {
   }[];
   /** Makes the cgroup in every hierarchy and writes its limits. Everything made is undone when it throws. @throws SyscallError, GantryError invalid | unsupported naming the field */
   create(path: string, resources: CgroupResources): Cgroup;
-  /** One that exists already (nothing is checked). */
+  /** One that exists already, in the hierarchies where it does; nothing is made. */
   open(path: string): Cgroup;
   /**
    * The one that a process is in, whoever made it (an OCI runtime may put it elsewhere). It leaves out hierarchies where
