@@ -32,7 +32,7 @@ export interface SnapshotStore {
   discard(staged: string): Promise<void>;
   /** Makes a staged directory durable, and visible as a layer; where the layer exists, removes it. */
   publishLayer(staged: string, chainId: string, record: LayerRecord): Promise<void>;
-  /** Makes a staged directory visible as a diff. @throws GantryError conflict */
+  /** Makes a staged directory visible as a diff, durable unless volatile. @throws GantryError conflict */
   publishDiff(staged: string, id: string, options: { parent: string | undefined; volatile: boolean }): Promise<void>;
   /** Turns a diff's directory into a layer's. */
   promoteDiff(id: string, chainId: string, size: number): Promise<void>;
@@ -70,7 +70,15 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     for (const name of await readdir(`${at.layers}/${hex}`))
       if (name !== 'diff' && name !== 'layer.json') await removeIn(`${at.layers}/${hex}`, name);
   }
-  for (const id of await readdir(at.diffs)) diffs.set(id, await readRecord<DiffRecord>(`${at.diffs}/${id}/diff.json`));
+  for (const id of await readdir(at.diffs)) {
+    try {
+      diffs.set(id, await readRecord<DiffRecord>(`${at.diffs}/${id}/diff.json`));
+    } catch (error) {
+      // Only the record of a volatile diff is not synced before the diff is seen: it was torn by a crash of the machine.
+      if (!isGantryError(error, 'corrupt')) throw error;
+      await removeIn(at.diffs, id);
+    }
+  }
 
   const layerPath = (chainId: string): string => `${at.layers}/${parseDigest(chainId).hex}`;
   const diffPath = (id: string): string => `${at.diffs}/${checkId(id)}`;
@@ -138,8 +146,9 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
       diffs.set(id, record);
       try {
         await fileOperation(`make writable layer ${id}`, async () => {
-          await writeFile(`${staged}/diff.json`, JSON.stringify(record));
+          await writeFile(`${staged}/diff.json`, JSON.stringify(record), { flush: !volatile });
           await rename(staged, target);
+          if (!volatile) await syncDirectory(at.diffs);
         });
       } catch (error) {
         diffs.delete(id);
