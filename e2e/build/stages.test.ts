@@ -30,9 +30,7 @@ CMD ["hello"]
 
 test('a build with several stages: the last one is the image, one that nobody needs is never built', async () => {
   const { image, output, ran } = await bench.build(hello, { buildArgs: { NAME: 'ana' }, tags: ['ana/hello:v1'] });
-  assert.deepEqual(ran, [
-    '/bin/sh -c tr a-z A-Z < main.txt > /hello && yes | head -c 4194304 > /big',
-  ]);
+  assert.deepEqual(ran, ['/bin/sh -c tr a-z A-Z < main.txt > /hello && yes | head -c 4194304 > /big']);
   assert.deepEqual(image.tags, ['ana/hello:v1']);
   assert.deepEqual(image.config.config, {
     Env: ['NAME=ana', 'PORT=8080'],

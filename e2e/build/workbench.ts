@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
-import { type BuildRequest, createBuilder } from '#builder/index.ts';
+import { type BuildRequest, createBuilder, type StepRunner } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
 import { createImages, type Image } from '#images/index.ts';
@@ -38,8 +38,8 @@ export const contextTar = (context: Context): Readable =>
     ),
   );
 
-/** A builder on a real store, overlay2 and the image `busybox`, in a root of its own. */
-export async function openWorkbench() {
+/** A builder on a real store, overlay2 and the image `busybox`, in a root of its own; `runner` runs its steps. */
+export async function openWorkbench(runner?: (db: DatabaseSync, root: string) => StepRunner) {
   const root = mkdtempSync(`${tmpdir()}/gantry-build-`);
   const db = new DatabaseSync(`${root}/gantry.db`);
   const content = await createContentStore({ root: `${root}/content` });
@@ -47,7 +47,14 @@ export async function openWorkbench() {
   const registry = createRegistryClient();
   const images = await createImages({ db, content, driver, registry });
   const steps = createChrootSteps(root);
-  const builder = createBuilder({ db, images, content, driver, steps, root: `${root}/builder` });
+  const builder = createBuilder({
+    db,
+    images,
+    content,
+    driver,
+    steps: runner?.(db, root) ?? steps,
+    root: `${root}/builder`,
+  });
   await images.import(Readable.from([busyboxRootfs()]), { reference: 'busybox:latest' });
 
   return {
@@ -105,7 +112,7 @@ export async function openWorkbench() {
       const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
         .split('\n')
         .filter((line) => line.includes(root));
-      return [...readdirSync(`${root}/builder`), ...diffs, ...mounts];
+      return [...readdirSync(`${root}/builder/builds`), ...diffs, ...mounts];
     },
     async [Symbol.asyncDispose]() {
       registry[Symbol.dispose]();

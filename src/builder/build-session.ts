@@ -5,6 +5,7 @@ import type { BuildArgs } from './build-args.ts';
 import type { BuildCache } from './build-cache.ts';
 import type { BuildRequest, StepRunner } from './builder.ts';
 import type { Ignore } from './ignore.ts';
+import type { MountPoints } from './mount-points.ts';
 import type { StageGraph } from './stage-graph.ts';
 import type { StageState } from './stage-state.ts';
 import type { StepLayers } from './step-layers.ts';
@@ -20,6 +21,7 @@ export interface BuildSession {
   readonly scratch: string;
   readonly driver: GraphDriver;
   readonly steps: StepRunner;
+  readonly mountPoints: MountPoints;
   readonly layers: StepLayers;
   readonly cache: BuildCache;
   readonly baseImage: BaseImages;

@@ -10,6 +10,7 @@ import type { GraphDriver } from '#snapshots/index.ts';
 import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
+import { createMountPoints } from './mount-points.ts';
 import { requireNative } from './native-platform.ts';
 import { type Emit, solve } from './solve.ts';
 import { shortId } from './stage-run.ts';
@@ -29,7 +30,8 @@ export function createBuilder(deps: {
 }): Builder {
   const { db, images, content, driver, steps, root } = deps;
   rmSync(root, { recursive: true, force: true });
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  mkdirSync(`${root}/builds`, { recursive: true, mode: 0o700 });
+  const mountPoints = createMountPoints(`${root}/mount-points`);
   const cache = createBuildCache(db);
   const layers = createStepLayers({ driver, images, content, cache });
   let swept: Promise<void> | undefined;
@@ -38,7 +40,7 @@ export function createBuilder(deps: {
     using context = await receiveContext(request.context, `${directory}/context`, request.dockerfile, signal);
     const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
     const solved = await solve(
-      { request, file, context, scratch: directory, driver, steps, layers, cache, images },
+      { request, file, context, scratch: directory, driver, steps, mountPoints, layers, cache, images },
       emit,
       signal,
     );
@@ -53,7 +55,7 @@ export function createBuilder(deps: {
       const tags = request.tags.map((tag) => familiarReference(parseReference(tag)));
       swept ??= sweepDiffs(driver);
       await swept;
-      const directory = `${root}/${randomBytes(8).toString('hex')}`;
+      const directory = `${root}/builds/${randomBytes(8).toString('hex')}`;
       await mkdir(directory, { mode: 0o700 });
       try {
         const imageId = await build(request, directory, onOutput, signal);

@@ -47,7 +47,7 @@ export async function runStep(
       const { exitCode } = await session.steps.run(
         {
           diffId,
-          rootfs: await driver.mounts(diffId),
+          rootfs: session.mountPoints.below(await driver.mounts(diffId)),
           args: command,
           env: [...text(proxies), ...text(declared), ...text(env)],
           cwd: cwd === '' ? '/' : cwd,

@@ -15,7 +15,7 @@ export type Emit = (event: BuildEvent) => void;
 
 type Solvable = Pick<
   BuildSession,
-  'request' | 'file' | 'context' | 'scratch' | 'driver' | 'steps' | 'layers' | 'cache'
+  'request' | 'file' | 'context' | 'scratch' | 'driver' | 'steps' | 'mountPoints' | 'layers' | 'cache'
 > & {
   readonly images: Images;
 };
