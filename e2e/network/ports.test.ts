@@ -51,7 +51,7 @@ test('a port that a program of the host listens on is refused, and the program i
     await assert.rejects(reserve('web', port(8080)), {
       code: 'port-in-use',
       message: new RegExp(
-        `^Bind for 0.0.0.0:8080 failed: port is already allocated: process \\S+ \\(pid ${process.pid}\\)`,
+        `^Bind for 0.0.0.0:8080 failed: port is already allocated: process node \\(pid ${process.pid}\\)`,
       ),
     });
     server.close();

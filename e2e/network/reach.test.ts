@@ -1,7 +1,10 @@
 import './own-namespace.ts';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { createNetworks, type Endpoint, type Networks, type PortRequest } from '#network/index.ts';
 import {
@@ -65,6 +68,9 @@ test('a published port answers on 127.0.0.1, localhost, each own address, and ot
   const { gateway } = web.endpoint;
   assert.equal(await ask(undefined, '127.0.0.1', 8080), `web sees ${gateway}`);
   assert.equal(await ask(undefined, '127.3.2.1', 8080), `web sees ${gateway}`);
+  const [refused] = await once(connect({ host: '::1', port: 8080 }), 'error'); // so clients of localhost turn to 127.0.0.1
+  assert.equal(refused.code, 'ECONNREFUSED');
+  assert.equal(await text(connect({ host: 'localhost', port: 8080 })), `web sees ${gateway}`);
   assert.match(await ask(undefined, ownAddress, 8080), /^web sees/);
   assert.match(await ask(undefined, gateway, 8080), /^web sees/);
   assert.equal(await ask(undefined, web.endpoint.address, 80), `web sees ${gateway}`);

@@ -73,6 +73,24 @@ test('the next engine keeps the live, drops the dead, and nothing is left when t
   assert.equal(nft('list', 'ruleset'), '');
 });
 
+test('containers that come and go at the same time have addresses of their own, and leave no link', async () => {
+  const networks = engine(newDatabase());
+  await networks.open(new Set());
+  const owners = Array.from({ length: 8 }, (_, n) => `c${n}`);
+  const addresses = await Promise.all(
+    owners.map(async (owner) => {
+      await using machine = await startMachine();
+      const endpoint = await networks.reserve({ owner, ownerName: owner, network: 'bridge', ports: [] });
+      await networks.connect(endpoint, machine.pid);
+      await networks.release(owner);
+      return endpoint.address;
+    }),
+  );
+  assert.equal(new Set(addresses).size, owners.length);
+  await networks[Symbol.asyncDispose]();
+  assert.deepEqual(links(), ['lo']);
+});
+
 test('what was removed behind its back is put back: bridge, address, table, elements, ports of the bridge', async () => {
   const path = newDatabase();
   await using live = await startMachine();

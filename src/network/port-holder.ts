@@ -1,7 +1,9 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 export interface PortHolder {
   readonly pid: number;
+  /** The name of its program. */
   readonly command: string;
 }
 
@@ -18,8 +20,8 @@ export async function portHolder(protocol: 'tcp' | 'udp', port: number): Promise
     for (const fd of descriptors) {
       const target = await readlink(`/proc/${entry}/fd/${fd}`).catch(ifGone);
       if (!inodes.has(target)) continue;
-      const command = await readFile(`/proc/${entry}/comm`, 'utf8').catch(ifGone);
-      return { pid: Number(entry), command: command.trim() };
+      const program = await readlink(`/proc/${entry}/exe`).catch(ifGone);
+      return { pid: Number(entry), command: basename(program).replace(/ \(deleted\)$/, '') };
     }
   }
   return undefined;
