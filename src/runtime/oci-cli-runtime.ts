@@ -3,13 +3,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
-import type { ContainerRuntime, ExecTask, Task, TaskStdio } from './container-runtime.ts';
+import type { ContainerRuntime, ExecTask, ExitStatus, Task, TaskStdio } from './container-runtime.ts';
 import { bundleRootSteps, flatCgroupsPath, withTerminal, writeBundle } from './oci-bundle.ts';
 import { errorFromLog, type OciProgram, ociCommand, runOci } from './oci-command.ts';
 import type { PlanStep } from './plan.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
 import { createShimSpawner, parseShimProcess, type ShimProcess, shimSteps } from './shim-spawner.ts';
-import { createShimTask } from './shim-task.ts';
+import { createShimTask, type ShimTaskParts } from './shim-task.ts';
 import { readTaskRecord, removeTaskFiles, writeTaskRecord } from './task-record.ts';
 
 export interface OciCliRuntimeOptions {
@@ -118,21 +118,12 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
     process: ShimProcess,
     cgroup: Cgroup,
   ): Task {
-    const task = withLoggedStart(
-      createShimTask({
-        id,
-        directory,
-        connection,
-        process,
-        cgroup,
-        exec: (request) => exec(id, cgroup, request),
-        async remove() {
-          await removeContainer(id, directory);
-          removeFiles(directory);
-        },
-      }),
-      directory,
-    );
+    const remove = async () => {
+      await removeContainer(id, directory);
+      removeFiles(directory);
+    };
+    const parts = { id, directory, connection, process, cgroup, remove };
+    const task = withStart({ ...parts, exec: (request) => exec(id, cgroup, request) });
     const run = (verb: string) => runOci(program, logOf(directory), verb, id);
     return override(task, {
       pause: () => run('pause'),
@@ -145,17 +136,31 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
     });
   }
 
-  /** A failed start, in the runtime's own words. */
-  const withLoggedStart = (task: Task, directory: string): Task =>
-    override(task, {
+  /**
+   * A task whose failed start is told in the runtime's own words, and which is exited by it. The shim goes with its
+   * connection.
+   */
+  function withStart(parts: ShimTaskParts): Task {
+    const task = createShimTask(parts);
+    const failed = Promise.withResolvers<ExitStatus>();
+    let hasFailed = false;
+    return override(task, {
       async start(given) {
         try {
           await task.start(given);
         } catch (error) {
-          throw errorFromLog(program, logOf(directory), error);
+          const meant = errorFromLog(program, logOf(parts.directory), error);
+          if (isGantryError(error, 'cancelled')) throw meant;
+          hasFailed = true;
+          failed.resolve({ code: exitCodeOf(meant), oom: false, at: new Date() });
+          parts.connection.close();
+          throw meant;
         }
       },
+      wait: (given) => Promise.race([failed.promise, task.wait(given)]),
+      delete: () => (hasFailed ? parts.remove() : task.delete()),
     });
+  }
 
   async function exec(container: string, cgroup: Cgroup, request: ExecTask): Promise<Task> {
     const { id, directory, stdio } = request;
@@ -168,18 +173,15 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
       const command = ociCommand(program, logOf(directory), 'exec', ...words, container);
       const steps = [...shimSteps({ directory, stdio, kind: 'exec' }), commandStep(directory, socket, [], command)];
       const { connection, process } = await spawner.spawn(steps);
-      return withLoggedStart(
-        createShimTask({
-          id,
-          directory,
-          connection,
-          process,
-          cgroup,
-          exec: (further) => exec(container, cgroup, further),
-          remove: async () => removeFiles(directory),
-        }),
+      return withStart({
+        id,
         directory,
-      );
+        connection,
+        process,
+        cgroup,
+        exec: (further) => exec(container, cgroup, further),
+        remove: async () => removeFiles(directory),
+      });
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -208,6 +210,12 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
       removeFiles(directory);
     },
   };
+}
+
+/** What a process that could not be run exits with (POSIX: 2.8.2 Exit Status for Commands). */
+function exitCodeOf(error: unknown): number {
+  const code = isGantryError(error) ? error.code : undefined;
+  return code === 'command-not-found' ? 127 : code === 'command-not-executable' ? 126 : 125;
 }
 
 /** A task with some methods replaced; the others, and its live `pid`, stay. */
