@@ -46,7 +46,7 @@ test('a port that a container publishes is refused to another, who is told which
 
 test('a port that a program of the host listens on is refused, and the program is named', async () => {
   for (const address of ['0.0.0.0', '::']) {
-    const server = createServer().listen(8080, address);
+    await using server = createServer().listen(8080, address);
     await once(server, 'listening');
     await assert.rejects(reserve('web', port(8080)), {
       code: 'port-in-use',
@@ -54,8 +54,6 @@ test('a port that a program of the host listens on is refused, and the program i
         `^Bind for 0.0.0.0:8080 failed: port is already allocated: process node \\(pid ${process.pid}\\)`,
       ),
     });
-    server.close();
-    await once(server, 'close');
   }
   await reserve('web', port(8080));
   await release('web');
@@ -69,9 +67,8 @@ test('a published port is kept from programs of the host, and refuses clients un
     assert.equal((error as NodeJS.ErrnoException).code, 'EADDRINUSE');
   }
   await release('web');
-  const server = createServer().listen(8080);
+  await using server = createServer().listen(8080);
   await once(server, 'listening');
-  server.close();
 });
 
 test('an ephemeral port is chosen where none is asked for', async () => {
