@@ -89,6 +89,7 @@ test('overlay2 discards at its start the volatile diffs of another boot, and onl
     true,
     true,
     false,
+    false,
   ]);
   await mounted(await later.mounts('step'), (at) => assert.deepEqual(treeOf(at), { f: 'x' }));
 });

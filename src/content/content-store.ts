@@ -12,7 +12,7 @@ export interface ContentStore {
   path(digest: string): string;
   /** Size in bytes, or undefined where the store does not hold it. */
   stat(digest: string): Promise<{ size: number } | undefined>;
-  /** A blob's bytes. @throws GantryError not-found */
+  /** A blob's bytes, from `start` to `end`, both inclusive. @throws GantryError not-found */
   open(digest: string, options?: { start?: number; end?: number; signal?: AbortSignal }): Promise<Readable>;
   /** A small blob whole (at most 8 MiB). @throws GantryError not-found, exhausted */
   read(digest: string): Promise<Buffer>;

@@ -371,6 +371,19 @@ export function graphDriverSuite(name: string, open: (root: string) => Promise<G
       assert.deepEqual(await viewOf(driver, lower), { f: '1' });
     });
 
+    test('two who make the same layer at once both succeed, and there is one', async () => {
+      const root = newRoot();
+      const driver = await open(root);
+      for (const id of ['one', 'two']) {
+        await driver.createDiff(id, undefined);
+        await mounted(await driver.mounts(id), (at) => writeFile(`${at}/f`, 'same'));
+      }
+      await Promise.all(['one', 'two'].map((id) => driver.commitDiff(id, chainOf('same'))));
+      assert.deepEqual(await viewOf(driver, chainOf('same')), { f: 'same' });
+      for await (const id of driver.diffs()) assert.fail(`${id} is left`);
+      assert.deepEqual(readdirSync(`${root}/staging`), []);
+    });
+
     test('a volatile diff can be mounted again and again, and survives a restart of the daemon', async () => {
       const root = newRoot();
       const driver = await open(root);

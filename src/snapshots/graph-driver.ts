@@ -17,12 +17,18 @@ export interface GraphDriver {
   /**
    * Begins an unpacked layer on top of `parent` (a chain id, or undefined for the first). One at a time per chain id.
    * The parent must be committed before this (or before `commit`, where `independentLayers`).
+   * @throws GantryError conflict (code `layer-exists`) where it is unpacked or being unpacked, not-found
    */
   prepareLayer(chainId: string, parent: string | undefined): Promise<LayerWriter>;
   /** Removes an unpacked layer. @throws GantryError conflict where a diff or another layer stands on it */
   removeLayer(chainId: string): Promise<void>;
   layers(): AsyncIterable<{ chainId: string; parent: string | undefined; size: number }>;
 
+  /**
+   * A `volatile` diff is never synced and so is discarded when the driver opens after the machine went down; in the same
+   * boot it may be mounted again and again. `id` is a file name: letters, digits and `_.-`.
+   * @throws GantryError conflict (the id is taken), not-found (the parent), invalid
+   */
   createDiff(id: string, parent: string | undefined, options?: { volatile?: boolean }): Promise<void>;
   hasDiff(id: string): Promise<boolean>;
   /** What must be mounted to see the diff on its chain, in order; destination `/` is the root. Read-write. */
@@ -38,10 +44,10 @@ export interface GraphDriver {
   /**
    * Turns the diff itself into the layer `chainId` (its directory is renamed, nothing copied); the diff is gone. Where
    * that layer exists already, the diff is just removed. A chain id is any `sha256:` digest: the builder names layers
-   * that no image holds by their cache key.
+   * that no image holds by their cache key. Durable when it resolves; the diff must not be mounted any more.
    */
   commitDiff(id: string, chainId: string): Promise<void>;
-  /** Bytes on disk of the diff alone. */
+  /** Bytes of the files that the diff has of its own. */
   diffSize(id: string): Promise<number>;
   removeDiff(id: string): Promise<void>;
   diffs(): AsyncIterable<string>;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { renameSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { closeFd, fileOperation, openDirectory, removeTree, syncFd, syncFileSystem } from '#linux/index.ts';
@@ -68,7 +69,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     layers.set(chainId, await readRecord<LayerRecord>(`${at.layers}/${hex}/layer.json`));
     // What a layer was as a diff is left where a crash came right after it was promoted.
     for (const name of await readdir(`${at.layers}/${hex}`))
-      if (name !== 'diff' && name !== 'layer.json') await removeIn(`${at.layers}/${hex}`, name);
+      if (!isOfLayer(name)) await removeIn(`${at.layers}/${hex}`, name);
   }
   for (const id of await readdir(at.diffs)) {
     try {
@@ -89,11 +90,31 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     return record;
   }
 
+  function diff(id: string): DiffRecord {
+    const record = diffs.get(checkId(id));
+    if (record === undefined) throw new GantryError('not-found', `there is no writable layer "${id}"`);
+    return record;
+  }
+
   /** Out of sight by one rename, then removed. */
   async function remove(directory: string, name: string): Promise<void> {
     const doomed = randomUUID();
     await fileOperation(`remove ${directory}/${name}`, () => rename(`${directory}/${name}`, `${at.staging}/${doomed}`));
     await removeIn(at.staging, doomed);
+  }
+
+  const discard = (staged: string): Promise<void> => removeIn(at.staging, staged.slice(at.staging.length + 1));
+
+  async function removeDiff(id: string): Promise<void> {
+    if (diffs.delete(checkId(id))) await remove(at.diffs, id);
+  }
+
+  /** Makes a directory visible as a layer, in one step with what is known of it; false where the layer is there already. */
+  function appear(from: string, chainId: string, record: LayerRecord): boolean {
+    if (layers.has(chainId)) return false;
+    renameSync(from, layerPath(chainId));
+    layers.set(chainId, record);
+    return true;
   }
 
   return {
@@ -103,11 +124,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     layerPath,
     diffPath,
     layer,
-    diff(id) {
-      const record = diffs.get(checkId(id));
-      if (record === undefined) throw new GantryError('not-found', `there is no writable layer "${id}"`);
-      return record;
-    },
+    diff,
     chain(top) {
       const chain: string[] = [];
       for (let next = top; next !== undefined; next = layer(next).parent) chain.push(next);
@@ -118,56 +135,41 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
       await fileOperation(`make ${staged}`, () => mkdir(staged, { mode: 0o711 }));
       return staged;
     },
-    async discard(staged) {
-      await removeIn(at.staging, staged.slice(at.staging.length + 1));
-    },
+    discard,
     async publishLayer(staged, chainId, record) {
       await fileOperation(`commit layer ${chainId}`, async () => {
         await writeFile(`${staged}/layer.json`, JSON.stringify(record));
         await syncFileSystemOf(staged);
-        if (layers.has(chainId)) {
-          await removeIn(at.staging, staged.slice(at.staging.length + 1));
-          return;
-        }
-        layers.set(chainId, record);
-        try {
-          await rename(staged, layerPath(chainId));
-          await syncDirectory(at.layers);
-        } catch (error) {
-          layers.delete(chainId);
-          throw error;
-        }
+        if (appear(staged, chainId, record)) await syncDirectory(at.layers);
+        else await discard(staged);
       });
     },
     async publishDiff(staged, id, { parent, volatile }) {
       const record: DiffRecord = { parent, volatileBoot: volatile ? bootId : undefined };
       const target = diffPath(id);
-      if (diffs.has(id)) throw new GantryError('conflict', `there is already a writable layer "${id}"`);
-      diffs.set(id, record);
-      try {
-        await fileOperation(`make writable layer ${id}`, async () => {
-          await writeFile(`${staged}/diff.json`, JSON.stringify(record), { flush: !volatile });
-          await rename(staged, target);
-          if (!volatile) await syncDirectory(at.diffs);
-        });
-      } catch (error) {
-        diffs.delete(id);
-        throw error;
-      }
+      await fileOperation(`make writable layer ${id}`, async () => {
+        await writeFile(`${staged}/diff.json`, JSON.stringify(record), { flush: !volatile });
+        if (diffs.has(id)) throw new GantryError('conflict', `there is already a writable layer "${id}"`);
+        renameSync(staged, target);
+        diffs.set(id, record);
+        if (!volatile) await syncDirectory(at.diffs);
+      });
     },
     async promoteDiff(id, chainId, size) {
-      const { parent } = diffs.get(id) ?? {};
+      const { parent } = diff(id);
       const from = diffPath(id);
       const to = layerPath(chainId);
       const record: LayerRecord = { parent, size };
       await fileOperation(`commit ${id} as layer ${chainId}`, async () => {
         await writeFile(`${from}/layer.json`, JSON.stringify(record));
         await syncFileSystemOf(from);
-        await rename(from, to);
-        layers.set(chainId, record);
+        if (!appear(from, chainId, record)) {
+          await removeDiff(id);
+          return;
+        }
         diffs.delete(id);
         await syncDirectory(at.layers);
-        for (const name of await readdir(to)) if (name !== 'diff' && name !== 'layer.json') await removeIn(to, name);
+        for (const name of await readdir(to)) if (!isOfLayer(name)) await removeIn(to, name);
       });
     },
     async removeLayer(chainId) {
@@ -183,12 +185,11 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
       layers.delete(chainId);
       await remove(at.layers, parseDigest(chainId).hex);
     },
-    async removeDiff(id) {
-      if (!diffs.delete(checkId(id))) return;
-      await remove(at.diffs, id);
-    },
+    removeDiff,
   };
 }
+
+const isOfLayer = (name: string): boolean => name === 'diff' || name === 'layer.json';
 
 /** A caller's id becomes a file name. */
 function checkId(id: string): string {
