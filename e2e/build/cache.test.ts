@@ -93,3 +93,16 @@ test('COPY --from is keyed by content: another way to the same file keeps what f
   assert.equal((await bench.build(context('echo x'))).ran.length, 2);
   assert.equal((await bench.build(context('printf "x\\n"'))).ran.length, 1);
 });
+
+test('layers that no image is made of go when they take too much, and are made again', async () => {
+  await using small = await openWorkbench(undefined, { cacheBytes: 0 });
+  const context = {
+    Dockerfile: 'FROM busybox AS a\nRUN echo 1 > /f\nRUN echo 2 >> /f\nFROM busybox\nCOPY --from=a /f /f\n',
+  };
+  const layers = async () => (await Array.fromAsync(small.driver.layers())).length;
+  const { image } = await small.build(context);
+  assert.equal(await layers(), image.layers.length);
+  const again = await small.build(context);
+  assert.deepEqual([again.ran.length, again.image.chainId], [2, image.chainId]);
+  await small.look(again.image, (root) => assert.equal(readFileSync(`${root}/f`, 'utf8'), '1\n2\n'));
+});

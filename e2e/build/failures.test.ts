@@ -28,6 +28,7 @@ test('a bad line is shown with its place and what was meant', async () => {
   });
   await assert.rejects(build('# syntax=other/frontend\nFROM busybox\n'), { kind: 'unsupported' });
   await assert.rejects(build('FROM --platform=linux/riscv64 busybox\n'), { kind: 'unsupported', message: /riscv64/ });
+  await assert.rejects(build('FROM busybox', { networkMode: 'container:x' }), { kind: 'unsupported' });
   await assert.rejects(build('FROM busybox', { target: 'none' }), { code: 'target-not-found' });
   await assert.rejects(build('FROM busybox', { tags: ['Upper/Case'] }), { code: 'reference-invalid' });
   assert.deepEqual(await bench.leftovers(), []);

@@ -33,7 +33,7 @@ test('a build with several stages: the last one is the image, one that nobody ne
   assert.deepEqual(ran, ['/bin/sh -c tr a-z A-Z < main.txt > /hello && yes | head -c 4194304 > /big']);
   assert.deepEqual(image.tags, ['ana/hello:v1']);
   assert.deepEqual(image.config.config, {
-    Env: ['NAME=ana', 'PORT=8080'],
+    Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'NAME=ana', 'PORT=8080'],
     User: '1000',
     ExposedPorts: { '8080/tcp': {} },
     Cmd: ['hello'],

@@ -1,9 +1,9 @@
-import { closeSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
-import { type BuildRequest, createBuilder, type StepRunner } from '#builder/index.ts';
+import { type BuilderOptions, type BuildRequest, createBuilder, type StepRunner } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
 import { createImages, type Image } from '#images/index.ts';
@@ -39,7 +39,10 @@ export const contextTar = (context: Context): Readable =>
   );
 
 /** A builder on a real store, overlay2 and the image `busybox`, in a root of its own; `runner` runs its steps. */
-export async function openWorkbench(runner?: (db: DatabaseSync, root: string) => StepRunner) {
+export async function openWorkbench(
+  runner?: (db: DatabaseSync, root: string) => StepRunner,
+  options: BuilderOptions = {},
+) {
   const root = mkdtempSync(`${tmpdir()}/gantry-build-`);
   const db = new DatabaseSync(`${root}/gantry.db`);
   const content = await createContentStore({ root: `${root}/content` });
@@ -47,14 +50,8 @@ export async function openWorkbench(runner?: (db: DatabaseSync, root: string) =>
   const registry = createRegistryClient();
   const images = await createImages({ db, content, driver, registry });
   const steps = createChrootSteps(root);
-  const builder = createBuilder({
-    db,
-    images,
-    content,
-    driver,
-    steps: runner?.(db, root) ?? steps,
-    root: `${root}/builder`,
-  });
+  const running = runner?.(db, root) ?? steps;
+  const builder = createBuilder({ db, images, content, driver, steps: running, root: `${root}/builder` }, options);
   await images.import(Readable.from([busyboxRootfs()]), { reference: 'busybox:latest' });
 
   return {
@@ -112,7 +109,16 @@ export async function openWorkbench(runner?: (db: DatabaseSync, root: string) =>
       const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
         .split('\n')
         .filter((line) => line.includes(root));
-      return [...readdirSync(`${root}/builder/builds`), ...diffs, ...mounts];
+      const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+        try {
+          const target = readlinkSync(`/proc/self/fd/${fd}`);
+          // A detached mount's root has no path.
+          return target === '/' || target.startsWith(`${root}/builder`) ? [`fd ${target}`] : [];
+        } catch {
+          return []; // it was the listing's own
+        }
+      });
+      return [...readdirSync(`${root}/builder/builds`), ...diffs, ...mounts, ...open];
     },
     async [Symbol.asyncDispose]() {
       registry[Symbol.dispose]();

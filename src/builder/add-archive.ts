@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { closeFd, openDirectory } from '#linux/index.ts';
 import { extractTar } from '#snapshots/index.ts';
@@ -30,19 +31,23 @@ const openFile = (entry: TreeEntry) => createReadStream('', { fd: entry.open(), 
  */
 export async function isArchive(entry: TreeEntry): Promise<boolean> {
   if (entry.status.type !== 'file') return false;
-  const { start, stream } = await sniff(openFile(entry), block);
-  const compression = compressionOf(start);
-  if (compression === 'none') {
-    stream.destroy();
-    return isTarHeader(start);
+  const source = openFile(entry);
+  try {
+    return await holdsTar(source, entry);
+  } finally {
+    source.destroy();
   }
-  if (compression === 'bzip2' || compression === 'xz') {
-    stream.destroy();
+}
+
+async function holdsTar(source: Readable, entry: TreeEntry): Promise<boolean> {
+  const { start, stream } = await sniff(source, block);
+  const compression = compressionOf(start);
+  if (compression === 'none') return isTarHeader(start);
+  if (compression === 'bzip2' || compression === 'xz')
     throw new GantryError(
       'unsupported',
       `ADD failed: ${String(entry.name)}: ${compression} is not supported yet; use gzip or zstd, or COPY it as it is`,
     );
-  }
   const header: Uint8Array[] = [];
   let length = 0;
   try {
@@ -54,8 +59,6 @@ export async function isArchive(entry: TreeEntry): Promise<boolean> {
   } catch {
     // Not what its first bytes say: an ordinary file.
     return false;
-  } finally {
-    stream.destroy();
   }
   return isTarHeader(Buffer.concat(header));
 }
@@ -71,12 +74,15 @@ export async function withUnpacked<T>(
   try {
     const root = openDirectory(directory);
     try {
-      const { start, stream } = await sniff(openFile(entry), block);
+      const source = openFile(entry);
       try {
+        const { start, stream } = await sniff(source, block);
         await extractTar(decompressed(stream, compressionOf(start)), root, { whiteouts: 'literal', signal });
       } catch (error) {
         if (error instanceof GantryError) throw error;
         throw new GantryError('corrupt', `ADD failed: ${String(entry.name)}: ${messageOf(error)}`, { cause: error });
+      } finally {
+        source.destroy();
       }
       return await work({ root, ignore: nothingIgnored, keepsOwners: true, called: `archive ${String(entry.name)}` });
     } finally {

@@ -22,6 +22,10 @@ export interface BuildCache {
   /** Content digests of files in trees that never change. */
   findDigest(key: string): string | undefined;
   putDigest(key: string, digest: string): void;
+  /** Steps with a layer of our own, longest unused first. */
+  privateLayers(): readonly { readonly key: string; readonly layer: string }[];
+  /** The step's own layer is gone. */
+  forgetPrivate(key: string): void;
 }
 
 /** A key from everything a step's result depends on. */
@@ -41,6 +45,11 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
   const insert = db.prepare('INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const selectDigest = db.prepare('SELECT digest FROM build_contents WHERE key = ?');
   const insertDigest = db.prepare('INSERT OR REPLACE INTO build_contents VALUES (?, ?)');
+  const selectPrivate = db.prepare(
+    'SELECT key, private_layer FROM build_cache WHERE private_layer IS NOT NULL ORDER BY used, key',
+  );
+  const dropPrivate = db.prepare('UPDATE build_cache SET private_layer = NULL WHERE key = ?');
+  const dropEmpty = db.prepare('DELETE FROM build_cache WHERE key = ? AND layer IS NULL AND private_layer IS NULL');
   const text = <K extends string>(key: K, value: unknown) =>
     (typeof value === 'string' ? { [key]: value } : {}) as { [P in K]?: string };
   return {
@@ -72,6 +81,11 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
     findDigest(key) {
       const row = selectDigest.get(key);
       return row === undefined ? undefined : String(row.digest);
+    },
+    privateLayers: () => selectPrivate.all().map((row) => ({ key: String(row.key), layer: String(row.private_layer) })),
+    forgetPrivate(key) {
+      dropPrivate.run(key);
+      dropEmpty.run(key);
     },
     putDigest: (key, digest) => void insertDigest.run(key, digest),
   };

@@ -1,2 +1,2 @@
 export * from './builder.ts';
-export { createBuilder } from './create-builder.ts';
+export { type BuilderOptions, createBuilder } from './create-builder.ts';

@@ -42,6 +42,14 @@ export const environment = (config: ImageRunConfig): ReadonlyMap<string, string>
     }),
   );
 
+/** Where nothing sets PATH, ENV and commands can still count on one. */
+export function withDefaultPath(config: ImageRunConfig): ImageRunConfig {
+  if (environment(config).has('PATH')) return config;
+  return { ...config, Env: [...(config.Env ?? []), `PATH=${defaultPath}`] };
+}
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 const json = (values: readonly string[]) => JSON.stringify(values);
 const set = (names: readonly string[]): Readonly<Record<string, Record<string, never>>> =>
   Object.fromEntries(names.map((name) => [name, {}]));

@@ -26,7 +26,7 @@ export async function runStep(
   const text = (pairs: Iterable<readonly [string, string]>) => Array.from(pairs, ([name, value]) => `${name}=${value}`);
   const cwd = state.config.WorkingDir ?? '/';
   const user = state.config.User ?? '';
-  const networkMode = networkOf(instruction, request.networkMode ?? 'default');
+  const networkMode = networkOf(instruction, request.networkMode || 'default');
 
   const said = command.join(' ');
   const createdBy = declared.length === 0 ? said : `|${declared.length} ${text(declared).join(' ')} ${said}`;

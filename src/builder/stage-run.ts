@@ -14,7 +14,7 @@ import { cacheKey } from './build-cache.ts';
 import type { BuildSession } from './build-session.ts';
 import { fileStep } from './file-step.ts';
 import { requireNative } from './native-platform.ts';
-import { type ConfigInstruction, changeConfig, environment } from './run-config.ts';
+import { type ConfigInstruction, changeConfig, environment, withDefaultPath } from './run-config.ts';
 import { runStep } from './run-step.ts';
 import type { PlannedStage } from './stage-graph.ts';
 import type { StageOutput } from './stage-output.ts';
@@ -83,7 +83,12 @@ async function baseState(session: BuildSession, planned: PlannedStage, output: S
         return stateOfImage(await session.baseImage(base.reference, output));
     }
   })();
-  return exported ? state : { ...state, tree: { ...state.tree, exported: undefined } };
+  const { tree } = state;
+  return {
+    ...state,
+    config: withDefaultPath(state.config),
+    tree: exported ? tree : { ...tree, exported: undefined },
+  };
 }
 
 interface Place {
