@@ -14,6 +14,7 @@ import {
   makeNodeAt,
   openAt,
   openDirectory,
+  openInRoot,
   removeTree,
   walkTree,
 } from '#linux/index.ts';
@@ -140,6 +141,30 @@ test('removeTree removes links, not what they lead to', async () => {
     await removeTree(fd, 'doomed-link');
     await assert.rejects(removeTree(fd, 'missing'), { kind: 'not-found' });
     assert.deepEqual(treeOf(root), { 'kept/': '', 'kept/f': 'kept' });
+  } finally {
+    closeFd(fd);
+  }
+});
+
+test('openInRoot keeps to the root, and is not held up by a fifo', () => {
+  const root = `${base}/in-root`;
+  mkdirSync(`${root}/etc`, { recursive: true });
+  symlinkSync('/etc/passwd', `${root}/absolute`);
+  symlinkSync('../../../../etc/hostname', `${root}/etc/relative`);
+  writeFileSync(`${root}/etc/passwd`, 'inside');
+  const fd = openDirectory(root);
+  try {
+    makeNodeAt(fd, 'fifo', 'fifo', 0o666);
+    for (const [path, text] of [
+      ['absolute', 'inside'],
+      ['fifo', ''],
+    ] as const) {
+      const file = openInRoot(fd, path, 'file');
+      assert.equal(readFileSync(file, 'utf8'), text);
+      closeFd(file);
+    }
+    assert.throws(() => openInRoot(fd, 'etc/relative', 'file'), { kind: 'not-found' });
+    assert.throws(() => openInRoot(fd, '/proc/self/root/etc/passwd', 'file'), { kind: 'not-found' });
   } finally {
     closeFd(fd);
   }

@@ -51,6 +51,8 @@ const O_CLOEXEC = 0o2000000;
 /** Only a handle: for paths beneath, not for reading (open(2)). Not in node:fs. */
 export const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
+/** For reading what should be a file, and may be a fifo by now, which must not block (open(2)). */
+export const READ_FILE = constants.O_RDONLY | constants.O_NONBLOCK;
 const RESOLVE_NO_MAGICLINKS = 0x02n;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
@@ -81,9 +83,13 @@ function openat2(dirFd: number, path: FileName, flags: number, mode: number, res
   return kernel.call('openat2', dirFd, path, how, how.length);
 }
 
-/** Opens a path of a tree for reading; every link in it is resolved inside the tree (openat2(2)). @throws SyscallError */
+/**
+ * Opens a path of a tree for reading; every link in it is resolved inside the tree (openat2(2)). A fifo that somebody put
+ * there does not block: it reads as empty. @throws SyscallError
+ */
 export function openInRoot(root: number, path: string, kind: 'file' | 'directory'): number {
-  return check(openat2(root, path, kind === 'directory' ? O_DIRECTORY : 0, 0, RESOLVE_IN_ROOT), 'openat2', path);
+  const flags = kind === 'directory' ? O_DIRECTORY : READ_FILE;
+  return check(openat2(root, path, flags, 0, RESOLVE_IN_ROOT), 'openat2', path);
 }
 
 /**

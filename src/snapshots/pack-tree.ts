@@ -1,4 +1,3 @@
-import { constants } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
@@ -9,6 +8,7 @@ import {
   getXattrAt,
   listXattrsAt,
   openAt,
+  READ_FILE,
   readInto,
   readLinkAt,
   statusAt,
@@ -144,7 +144,7 @@ function headerOf(directoryFd: number, name: FileName, as: string, status: FileS
 
 function* contentOf(directoryFd: number, name: FileName, path: string, size: number): Generator<Uint8Array, void> {
   if (size === 0) return;
-  const fd = openAt(directoryFd, name, constants.O_RDONLY);
+  const fd = openAt(directoryFd, name, READ_FILE);
   try {
     for (let rest = size; rest > 0; ) {
       const buffer = Buffer.allocUnsafe(Math.min(rest, CHUNK));

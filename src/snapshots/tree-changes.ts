@@ -7,6 +7,7 @@ import {
   listXattrsAt,
   openAt,
   openBeneath,
+  READ_FILE,
   readDirectory,
   readInto,
   readLinkAt,
@@ -97,7 +98,7 @@ function sameContent(aFd: number, a: FileName, bFd: number, b: FileName, { type 
       const [our, their] = [getXattrAt(aFd, a, key), getXattrAt(bFd, b, key)];
       return our !== undefined && their?.equals(our);
     }) &&
-    (type !== 'file' || sameBytes(openAt(aFd, a, constants.O_RDONLY), openBeneath(bFd, b, constants.O_RDONLY)))
+    (type !== 'file' || sameBytes(openAt(aFd, a, READ_FILE), openBeneath(bFd, b, READ_FILE)))
   );
 }
 
