@@ -50,6 +50,10 @@ void client_flush(struct client *client) {
     client_drop(client);
     return;
   }
+  if (client->leaving && bytes_length(&client->out) == 0) {
+    client_drop(client);
+    return;
+  }
   if (bytes_length(&client->out) < before || before == 0) client->moved_at = monotonic_ms();
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "complain.h"
+#include "kernel.h"
 #include "launcher/self.h"
 #include "shim.h"
 
@@ -56,6 +57,7 @@ int main(int argc, char **argv) {
     dprintf(2, "usage: gantry-shim [--spawner], with a socket as fd 3\n");
     return 2;
   }
+  sys_close_range(GIVEN + 1, ~0U, 0);
   if (!run_from_read_only_mount(argv, "gantry-shim")) {
     complain("running from", "a read-only mount of itself");
     return 1;

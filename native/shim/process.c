@@ -11,7 +11,7 @@
 #include "launcher/process-time.h"
 #include "shim.h"
 
-enum { EXIT_BY_SIGNAL = 128, EXIT_UNKNOWN = 255 };
+enum { EXIT_LAUNCH = 125, EXIT_BY_SIGNAL = 128, EXIT_UNKNOWN = 255 };
 
 struct process_payload process_payload(const struct shim *shim) {
   return (struct process_payload){.pid = (uint32_t)shim->pid, .state = shim->state, .start_time = shim->start_time};
@@ -45,16 +45,34 @@ bool process_create(struct shim *shim, struct failure *failure) {
   return true;
 }
 
-bool process_start(struct shim *shim, struct failure *failure) {
-  if (shim->start_asked) return fail(failure, EALREADY, "the process is started already");
-  shim->start_asked = true;
-  if (shim->command != NULL) {
-    if (!command_start(shim, failure)) return false;
+static void ended(struct shim *shim) {
+  wall_clock_text(shim->exited_at);
+  shim->out_of_memory = oom_killed(shim);
+  shim->state = PROCESS_EXITED;
+  shim->quiet_since = monotonic_ms();
+}
+
+// Where the command fails, either no process ever was, or the one that waits can be asked to start again.
+static bool start_by_command(struct shim *shim, struct failure *failure) {
+  if (command_start(shim, failure)) {
     shim->start_time = process_start_time(shim->pid);
     write_pid(shim);
     shim->state = PROCESS_RUNNING;
     return true;
   }
+  if (shim->pidfd >= 0) {
+    shim->start_asked = false;
+  } else {
+    shim->exit_code = EXIT_LAUNCH;
+    ended(shim);
+  }
+  return false;
+}
+
+bool process_start(struct shim *shim, struct failure *failure) {
+  if (shim->start_asked) return fail(failure, EALREADY, "the process is started already");
+  shim->start_asked = true;
+  if (shim->command != NULL) return start_by_command(shim, failure);
   if (shim->state == PROCESS_EXITED || send(shim->status, "", 1, MSG_NOSIGNAL) != 1)
     return fail(failure, ESRCH, "the process has ended before its start");
   return true;
@@ -103,10 +121,7 @@ void process_exited(struct shim *shim) {
   }
   // What it said before it ended comes first.
   if (shim->status >= 0) process_status(shim);
-  wall_clock_text(shim->exited_at);
-  shim->out_of_memory = oom_killed(shim);
-  shim->state = PROCESS_EXITED;
-  shim->quiet_since = monotonic_ms();
+  ended(shim);
   close(shim->pidfd);
   shim->pidfd = -1;
 }

@@ -26,10 +26,17 @@ static void start(struct shim *shim, struct client *client, int id) {
   }
 }
 
+// An attachment has nothing more to say: it is closed once the client has taken all of it.
+static void end_attachment(struct client *client) {
+  client->attached = false;
+  client->leaving = true;
+  client_reply(client, 0, REPLY_OUTPUT_END, 0, "", 0);
+}
+
 static void attach(struct shim *shim, struct client *client, int id) {
   client_reply(client, id, REPLY_OK, 0, "", 0);
   if (shim->finished)
-    client_reply(client, 0, REPLY_OUTPUT_END, 0, "", 0);
+    end_attachment(client);
   else if (client->fd >= 0)
     client->attached = true;
 }
@@ -60,8 +67,7 @@ static void reply_exited(struct shim *shim, struct client *client, int id) {
 void requests_tell_exit(struct shim *shim) {
   for (int i = 0; i < MAX_CLIENTS; i++) {
     struct client *client = &shim->clients[i];
-    if (client->attached) client_reply(client, 0, REPLY_OUTPUT_END, 0, "", 0);
-    client->attached = false;
+    if (client->attached) end_attachment(client);
     if (client->fd < 0 || client->wait_id == NOBODY) continue;
     int id = client->wait_id;
     client->wait_id = NOBODY;

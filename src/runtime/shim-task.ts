@@ -30,6 +30,7 @@ export function createShimTask(parts: ShimTaskParts): Task {
   let exit: ExitStatus | undefined;
   const exited = waitForExit(connection, directory).then((status) => {
     exit = status;
+    connection.close(); // the shim has nothing more to say, and ends
     return status;
   });
   exited.catch(() => undefined); // told to whoever waits
@@ -45,6 +46,7 @@ export function createShimTask(parts: ShimTaskParts): Task {
       return process.pid;
     },
     async start({ signal } = {}) {
+      mustLive();
       const started = connection.request('start', 'started', undefined, parts.steps);
       process = parseShimProcess((await abortable(started, signal)).payload);
     },
