@@ -51,6 +51,9 @@ function parseAt(line: LogicalLine, begin: number, keywordEnd: number, escapeTok
   };
   const word = ({ text: value, start: from, end: to }: RawWord): Word => ({ text: value, span: line.span(from, to) });
   const quoted = () => splitWords(line.text, start, escapeToken).map(word);
+  const list = (): readonly Word[] =>
+    jsonForm(args)?.map((item) => ({ text: quoteForExpansion(item, escapeToken), span: args.span })) ??
+    splitBlanks(line.text, start).map(word);
   const command = (): Command => {
     const json = jsonForm(args);
     return json === undefined ? { form: 'shell', text, heredocs: line.heredocs } : { form: 'exec', args: json };
@@ -94,11 +97,7 @@ function parseAt(line: LogicalLine, begin: number, keywordEnd: number, escapeTok
     case 'COPY':
     case 'ADD': {
       need('sources and a destination');
-      const json = jsonForm(args);
-      const words =
-        json === undefined
-          ? splitBlanks(line.text, start).map(word)
-          : json.map((item): Word => ({ text: quoteForExpansion(item, escapeToken), span: args.span }));
+      const words = list();
       const destination = words.at(-1);
       if (destination === undefined || words.length < 2)
         throw frameError(args.span, `${kind} requires at least two arguments: sources and a destination`);
@@ -155,11 +154,7 @@ function parseAt(line: LogicalLine, begin: number, keywordEnd: number, escapeTok
       return { kind, ...placed, values: splitBlanks(line.text, start).map(word) };
     case 'VOLUME': {
       need('a path');
-      const json = jsonForm(args);
-      const values =
-        json === undefined
-          ? splitBlanks(line.text, start).map(word)
-          : json.map((item): Word => ({ text: quoteForExpansion(item, escapeToken), span: args.span }));
+      const values = list();
       if (values.length === 0 || values.some((value) => value.text === ''))
         throw frameError(args.span, 'VOLUME specified can not be an empty string');
       return { kind, ...placed, values };
