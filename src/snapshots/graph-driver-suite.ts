@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { after, suite, test } from 'node:test';
 import { closeFd, mountDetached } from '#linux/index.ts';
 import { digestOf } from '#oci/index.ts';
@@ -330,6 +330,24 @@ export function graphDriverSuite(name: string, open: (root: string) => Promise<G
       );
       assert.deepEqual(await viewOf(driver, chainOf('elsewhere')), shown);
       assert.ok((await bytesOf(await driver.layerDiff(chainOf('elsewhere')))).equals(tar));
+    });
+
+    test('a changed root directory is part of the diff', async () => {
+      const driver = await open(newRoot());
+      const lower = await makeLayer(driver, 'lower', undefined, layerTar({ './': { mode: 0o750 }, f: '1' }));
+      await driver.createDiff('box', lower);
+      await mounted(await driver.mounts('box'), (root) => chmod(`${root}/.`, 0o711));
+      const tar = await bytesOf(await driver.diff('box'));
+      assert.deepEqual([...(await headersOf(tar)).keys()], ['./']);
+      const again = await makeLayer(
+        driver,
+        'again',
+        'lower',
+        (async function* () {
+          yield tar;
+        })(),
+      );
+      await mounted(await driver.view(again), (root) => assert.equal(lstatSync(`${root}/.`).mode & 0o7777, 0o711));
     });
 
     test('diffs of one layer do not see each other, nor the layer them; nothing changed is no change', async () => {

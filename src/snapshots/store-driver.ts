@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import { closeFd, openDirectory } from '#linux/index.ts';
+import { closeFd, type FileStatus, openDirectory, statusOf } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { extractTar } from './extract-tar.ts';
 import type { Extracted } from './extractor.ts';
@@ -26,7 +26,10 @@ export interface Layering {
   packing(treeFd: number, parent: string | undefined): PackPolicy;
 }
 
-/** A graph driver on a store. */
+type Access = Pick<FileStatus, 'mode' | 'uid' | 'gid'>;
+const sameAccess = (a: Access, b: Access): boolean => a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+
+/** A graph driver on a store. A layer tar has an entry for the root directory only where its mode or owner changed. */
 export function createStoreDriver(store: SnapshotStore, layering: Layering): GraphDriver {
   const preparing = new Set<string>();
 
@@ -44,10 +47,15 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     return withTree(store.diffPath(id), (treeFd) => layering.size(treeFd, parent));
   };
 
+  /** Who may do what in the root directory of a chain; one that no layer describes is made so. */
+  const rootOf = async (chainId: string | undefined): Promise<Access> =>
+    chainId === undefined ? { mode: 0o755, uid: 0, gid: 0 } : withTree(store.layerPath(chainId), statusOf);
+
   async function pack(directory: string, parent: string | undefined) {
     const fd = openDirectory(`${directory}/diff`);
     try {
-      return packTreeWith(fd, layering.packing(fd, parent), {}, () => closeFd(fd));
+      const root = !sameAccess(statusOf(fd), await rootOf(parent));
+      return packTreeWith(fd, layering.packing(fd, parent), { root }, () => closeFd(fd));
     } catch (error) {
       closeFd(fd);
       throw error;
