@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Mount } from '#oci/index.ts';
-import { Workbench } from './workbench.ts';
+import { defaultSeccompProfile } from '#runtime/index.ts';
+import { capabilities, outputUntil, Workbench } from './workbench.ts';
 
 const bind = (source: string, destination: string, ...options: readonly string[]): Mount => ({
   destination,
@@ -106,6 +109,41 @@ test('mounts of the container end with it, and tmpfs takes its options', async (
     },
   );
   assert.match(out, /^tmpfs \/scratch tmpfs rw,nosuid,nodev,noexec,.*\n1024\n1700\n$/s);
+});
+
+test('a slave bind sees mounts that the host makes later; a shared one passes its own back', async () => {
+  await using bench = new Workbench();
+  const source = `${bench.directory}/shared`;
+  mkdirSync(`${source}/below`, { recursive: true });
+  mkdirSync(`${source}/back`);
+  const mount = (...args: readonly string[]) => execFileSync('mount', args);
+  mount('--bind', source, source);
+  try {
+    mount('--make-shared', source);
+    const shared = (how: string) => ({ destination: `/${how}`, type: 'bind', source, options: ['rbind', how] });
+    const admin = [...capabilities, 'CAP_SYS_ADMIN'];
+    const task = await bench.create(
+      ['sh', '-c', 'mount -t tmpfs gantry-back /rshared/back; read x; ls /rslave/below /rshared/below'],
+      {
+        mounts: [shared('rslave'), shared('rshared')],
+        process: { capabilities: { bounding: admin, effective: admin, permitted: admin } },
+        linux: { seccomp: defaultSeccompProfile(admin) },
+        stdio: { stdin: true, stdinOnce: true },
+      },
+    );
+    const io = await task.attach();
+    await task.start();
+    while (!readFileSync('/proc/self/mountinfo', 'utf8').includes(`${source}/back`)) await delay(5);
+    mount('-t', 'tmpfs', 'gantry-below', `${source}/below`);
+    writeFileSync(`${source}/below/later`, '');
+    io.stdin.end('go\n');
+    const seen = await outputUntil(io.output[Symbol.asyncIterator](), '/rslave/below:\nlater\n');
+    assert.match(seen, /\/rshared\/below:\nlater\n/);
+    assert.equal((await task.wait()).code, 0);
+    await io[Symbol.asyncDispose]();
+  } finally {
+    execFileSync('umount', ['-R', source]);
+  }
 });
 
 test('mount options that are not built are named', async () => {

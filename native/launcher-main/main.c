@@ -29,14 +29,23 @@ static uint8_t *read_file(const char *path, size_t *length) {
   return got == found.st_size ? bytes : NULL;
 }
 
-static int report(int result, const void *packet, size_t length) {
-  return write(result, packet, length) == (ssize_t)length ? EXIT_LAUNCH : EXIT_LAUNCH + 1;
+static bool report(int result, const void *packet, size_t length) { return write(result, packet, length) == (ssize_t)length; }
+
+// Returns the exit code of a launcher that failed. Where nobody hears why, stderr does.
+static int failed(int result, const struct status_packet *packet, size_t length) {
+  if (!report(result, packet, length)) dprintf(2, "gantry-launcher: operation %u: errno %u\n", packet->code, packet->error);
+  return EXIT_LAUNCH;
 }
 
 static int report_error(int result, int error, const char *detail) {
   struct status_packet packet;
-  return report(result, &packet, status_error(&packet, (uint32_t)STATUS_NO_INDEX, 0, error, detail));
+  return failed(result, &packet, status_error(&packet, (uint32_t)STATUS_NO_INDEX, 0, error, detail));
 }
+
+struct ready {
+  uint32_t type, pid;
+  uint64_t start_time;
+};
 
 int main(int argc, char **argv) {
   int result = argc == 3 ? atoi(argv[2]) : -1;
@@ -55,18 +64,15 @@ int main(int argc, char **argv) {
 
   struct launched launched;
   const int stdio[] = {0, 1, 2};
-  if (!launch(&plan, stdio, &launched)) return report(result, &launched.failure, launched.failure_length);
+  if (!launch(&plan, stdio, &launched)) return failed(result, &launched.failure, launched.failure_length);
   const struct plan_op *console = plan_find(&plan, OP_CONSOLE_SOCKET);
   if (launched.master >= 0 && (console == NULL || !send_console(console->args[0].bytes, launched.master))) {
     int error = console == NULL ? EINVAL : errno;
     kill_launched(&launched);
     return report_error(result, error, console == NULL ? "a terminal needs a console socket" : console->args[0].bytes);
   }
-  struct {
-    uint32_t type, pid;
-    uint64_t start_time;
-  } ready = {STATUS_READY, (uint32_t)launched.pid, process_start_time(launched.pid)};
-  if (report(result, &ready, sizeof ready) != EXIT_LAUNCH) {
+  struct ready ready = {STATUS_READY, (uint32_t)launched.pid, process_start_time(launched.pid)};
+  if (!report(result, &ready, sizeof ready)) {
     kill_launched(&launched);
     return EXIT_LAUNCH;
   }

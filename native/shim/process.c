@@ -49,7 +49,7 @@ static void ended(struct shim *shim) {
   wall_clock_text(shim->exited_at);
   shim->out_of_memory = oom_killed(shim);
   shim->state = PROCESS_EXITED;
-  shim->quiet_since = monotonic_ms();
+  shim->ended_at = shim->quiet_since = monotonic_ms();
 }
 
 // Where the command fails, either no process ever was, or the one that waits can be asked to start again.

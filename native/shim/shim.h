@@ -52,6 +52,7 @@ struct shim {
   int exit_code, exit_signal;
   bool out_of_memory;
   char exited_at[WALL_CLOCK_TEXT];
+  long long ended_at;        // on the monotonic clock
   long long quiet_since;     // last output after the exit
   bool finished;             // drained, written, told
 };

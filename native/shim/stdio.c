@@ -8,7 +8,7 @@
 #include "complain.h"
 #include "shim.h"
 
-enum { TERMINAL_RETRY_MS = 50 };
+enum { TERMINAL_RETRY_MS = 50, MAX_DRAINS = 10 };
 
 static void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -95,7 +95,9 @@ void stdio_write(struct shim *shim) {
   if (shim->stdin_ended && !shim->terminal && shim->input >= 0 && bytes_length(&shim->stdin_queue) == 0) close_input(shim);
 }
 
+// What the process wrote itself is in its pipes when it ends. Others that hold them may go on for ever; nobody waits for those.
 bool stdio_drained(const struct shim *shim, long long now) {
   if (shim->output[1] < 0 && shim->output[2] < 0) return true;
-  return !stdio_blocked(shim) && now - shim->quiet_since >= shim->drain_ms;
+  if (stdio_blocked(shim)) return false;
+  return now - shim->quiet_since >= shim->drain_ms || now - shim->ended_at >= MAX_DRAINS * shim->drain_ms;
 }

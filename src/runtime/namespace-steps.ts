@@ -1,10 +1,10 @@
+import { constants } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { NamespaceType, RuntimeSpec } from '#oci/index.ts';
 import { cloneFlags } from './linux-flags.ts';
 import type { PlanStep } from './plan.ts';
 
-const O_RDONLY = 0;
-const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
+const { O_RDONLY, O_DIRECTORY } = constants;
 /** Slots of the plan; namespaces joined by path come after it. */
 const slots = { cgroup: 0, task: 1, namespaces: 2 } as const;
 

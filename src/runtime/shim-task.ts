@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Cgroup } from '#linux/index.ts';
-import type { ExecTask, ExitStatus, Task } from './container-runtime.ts';
+import type { ExecTask, ExitStatus, Task, TaskIo } from './container-runtime.ts';
 import type { PlanStep } from './plan.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
 import { attachShim } from './shim-io.ts';
@@ -121,8 +122,7 @@ const settled = (promise: Promise<unknown>): Promise<boolean> =>
   ]);
 
 /** Streams of a process that has ended. */
-async function attachEnded() {
-  const { PassThrough } = await import('node:stream');
+function attachEnded(): TaskIo {
   const stdin = new PassThrough();
   stdin.resume();
   return {
