@@ -50,7 +50,11 @@ export function ociError({ name }: OciProgram, message: string, cause?: unknown)
   if (/exec format error/i.test(message)) return error('forbidden', 'command-not-executable');
   if (/executable file .*not found in \$PATH|(exec|stat|executable)[^:]*:? ?.*no such file or directory/i.test(message))
     return error('not-found', 'command-not-found');
-  if (/(exec|open executable|starting container process).*(permission denied|is a directory)/i.test(message))
+  if (
+    /(exec|open executable|starting container process).*(permission denied|operation not permitted|is a directory)/i.test(
+      message,
+    )
+  )
     return error('forbidden', 'command-not-executable');
   if (/does not exist/i.test(message)) return error('conflict', 'not-running');
   if (/already exists|in use/i.test(message)) return error('conflict', 'conflict');

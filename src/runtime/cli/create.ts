@@ -1,13 +1,16 @@
-import { readlinkSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import { check, kernel, openCgroups } from '#linux/index.ts';
 import type { RuntimeSpec } from '#oci/index.ts';
 import { compileContainer, seccompFilterOf } from '../compile-plan.ts';
+import { cgroupDirectories, ownCapabilities } from '../launcher-runtime.ts';
+import type { CgroupDirectory } from '../namespace-steps.ts';
 import type { OptionRules } from './arguments.ts';
 import { readConfig } from './config.ts';
 import {
   type ContainerState,
+  directoryOf,
   fifoOf,
   makeStateDirectory,
   planOf,
@@ -17,7 +20,7 @@ import {
 } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
-import { type LaunchedProcess, launchProcess, ownCapabilities, versionedDirectories } from './launch.ts';
+import { type LaunchedProcess, launchProcess } from './launch.ts';
 
 /** Options of everything that makes a container. */
 export const createOptions: OptionRules = {
@@ -33,13 +36,11 @@ function preserveFds(context: Context): number {
   const given = context.options.text('preserve-fds') ?? '0';
   if (!/^\d{1,4}$/.test(given))
     throw new GantryError('invalid', `--preserve-fds ${given}: give the number of file descriptors after the third`);
-  for (let fd = 3; fd < 3 + Number(given); fd++) {
-    try {
-      readlinkSync(`/proc/self/fd/${fd}`);
-    } catch (cause) {
-      throw new GantryError('invalid', `--preserve-fds ${given}: file descriptor ${fd} is not open`, { cause });
-    }
-  }
+  // bin/gantry-runtime says what was open before Node opened its own.
+  const open = process.env.GANTRY_OPEN_FDS?.split(' ') ?? [];
+  for (let fd = 3; fd < 3 + Number(given); fd++)
+    if (!open.includes(String(fd)))
+      throw new GantryError('invalid', `--preserve-fds ${given}: file descriptor ${fd} is not open`);
   return Number(given);
 }
 
@@ -76,6 +77,7 @@ export interface Created {
  */
 export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
   const { id, root } = context;
+  directoryOf(root, id); // a bad id is refused first
   if (context.options.flag('no-pivot'))
     throw new GantryError('unsupported', '--no-pivot is not supported: without pivot_root the host stays reachable');
   const bundle = resolve(context.options.text('bundle') ?? '.');
@@ -86,7 +88,7 @@ export async function createContainer(context: Context, options: { readonly fore
   const cgroups = openCgroups();
   // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
   const seccomp = seccompFilterOf(spec);
-  const compile = (directories: ReturnType<typeof versionedDirectories>) =>
+  const compile = (directories: readonly CgroupDirectory[]) =>
     compileContainer({
       spec,
       seccomp,
@@ -116,20 +118,20 @@ export async function createContainer(context: Context, options: { readonly fore
       if (!options.foreground)
         check(kernel.call('mknodat', -100, fifoOf(directory), 0o010600, 0), 'mknodat', fifoOf(directory));
       const consoleSocket = context.options.text('console-socket');
-      const process = await launchProcess({
+      const launched = await launchProcess({
         planPath: planOf(directory),
-        steps: compile(versionedDirectories(made)),
+        steps: compile(cgroupDirectories(made, cgroups)),
         preserveFds: fds,
         terminal: spec.process?.terminal ?? false,
         consoleSocket: consoleSocket === undefined ? undefined : resolve(consoleSocket),
         foreground: options.foreground,
         ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
       });
-      const alive = { ...state, pid: process.pid, startTime: process.startTime };
+      const alive = { ...state, pid: launched.pid, startTime: launched.startTime };
       writeState(directory, alive);
       const pidFile = context.options.text('pid-file');
-      if (pidFile !== undefined) writeWhole(resolve(pidFile), String(process.pid), 0o644);
-      return { state: alive, process };
+      if (pidFile !== undefined) writeWhole(resolve(pidFile), String(launched.pid), 0o644);
+      return { state: alive, process: launched };
     } catch (error) {
       await made.kill();
       await made.remove();

@@ -1,31 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { GantryError } from '#errors/index.ts';
-import { type Cgroup, openCgroups } from '#linux/index.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
-import type { CgroupDirectory } from '../namespace-steps.ts';
 import { encodePlan, type PlanStep } from '../plan.ts';
 
 const launcher = fileURLToPath(new URL('../../../build/gantry-launcher', import.meta.url));
 const READY = 1;
 const FIRST_AFTER_STDIO = 3;
-
-/** What the caller's process, and so the container's, can have. */
-export const ownCapabilities = (): bigint =>
-  BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
-
-/** A cgroup's directories, with the version of the hierarchy that each is in. */
-export function versionedDirectories(cgroup: Cgroup): readonly CgroupDirectory[] {
-  const unified = openCgroups().hierarchies.find(({ version }) => version === 2)?.mountpoint;
-  return cgroup.directories.map((path) => ({
-    path,
-    version: unified !== undefined && path.startsWith(`${unified}/`) ? 2 : 1,
-  }));
-}
 
 /** How a process is launched, beside its plan. */
 export interface LaunchRequest {

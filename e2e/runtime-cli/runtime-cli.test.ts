@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { RuntimeSpec } from '#oci/index.ts';
+
+const program = fileURLToPath(new URL('../../bin/gantry-runtime', import.meta.url));
+const busybox = '/bin/busybox';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is not installed' }, () => {
+  let home: string;
+  let root: string;
+  let bundle: string;
+
+  before(() => {
+    home = mkdtempSync('/tmp/gantry-rt-');
+    root = `${home}/state`;
+    bundle = `${home}/bundle`;
+    mkdirSync(`${bundle}/rootfs/bin`, { recursive: true });
+    copyFileSync(busybox, `${bundle}/rootfs/bin/busybox`);
+    for (const applet of ['sh', 'sleep', 'cat', 'id', 'hostname', 'stty', 'tail', 'grep', 'readlink'])
+      symlinkSync('busybox', `${bundle}/rootfs/bin/${applet}`);
+  });
+  after(() => rmSync(home, { recursive: true, force: true }));
+
+  /** Output goes to files: a container that lives on keeps what it inherited, and would hold up a pipe. */
+  function runtime(...words: readonly string[]) {
+    const [out, err] = [`${home}/stdout`, `${home}/stderr`];
+    const stdio = ['ignore', openSync(out, 'w'), openSync(err, 'w')] as const;
+    const { status } = spawnSync(program, ['--root', root, ...words], { stdio: [...stdio], timeout: 20_000 });
+    for (const fd of stdio.slice(1)) closeSync(Number(fd));
+    return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') };
+  }
+
+  function succeed(...words: readonly string[]): string {
+    const { status, stdout, stderr } = runtime(...words);
+    assert.equal(status, 0, `${words.join(' ')}: ${stderr}`);
+    return stdout;
+  }
+
+  function refuse(pattern: RegExp, ...words: readonly string[]): void {
+    const { status, stderr } = runtime(...words);
+    assert.equal(status, 1, `${words.join(' ')} succeeded`);
+    assert.match(stderr, pattern);
+  }
+
+  const state = (id: string) => JSON.parse(succeed('state', id)) as { status: string; pid: number; bundle: string };
+
+  /** Until the container has the status; each question takes tens of milliseconds, so no more waiting is needed. */
+  function waitFor(id: string, status: string): void {
+    const end = performance.now() + 10_000;
+    while (state(id).status !== status) assert.ok(performance.now() < end, `${id} never became ${status}`);
+  }
+
+  /** Writes the bundle's config.json: what `spec` gives, with a script to run and changes. */
+  function configure(script: string, change: (config: Writable<RuntimeSpec>) => void = () => undefined): void {
+    rmSync(`${bundle}/config.json`, { force: true });
+    succeed('spec', '--bundle', bundle);
+    const config = JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8')) as Writable<RuntimeSpec>;
+    if (config.process !== undefined)
+      config.process = { ...config.process, terminal: false, args: ['/bin/sh', '-c', script], env: ['PATH=/bin'] };
+    change(config);
+    writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
+  }
+
+  function assertNothingLeft(): void {
+    assert.deepEqual(existsSync(root) ? readdirSync(root) : [], []);
+    assert.equal(execFileSync('find', ['/sys/fs/cgroup', '-name', '*gtrt*'], { encoding: 'utf8' }), '');
+  }
+
+  test('run gives the output and exit code of its process and leaves nothing', () => {
+    configure('id -u; hostname; readlink /proc/self/ns/pid; echo err >&2; exit 9');
+    const { status, stdout, stderr } = runtime('run', '--bundle', bundle, 'gtrt-run');
+    assert.equal(status, 9, stderr);
+    const [uid, hostname, pidNamespace] = stdout.split('\n');
+    assert.deepEqual([uid, hostname], ['0', 'gantry']);
+    assert.match(pidNamespace ?? '', /^pid:/);
+    assert.notEqual(pidNamespace, execFileSync('readlink', ['/proc/self/ns/pid'], { encoding: 'utf8' }).trim());
+    assert.equal(stderr, 'err\n');
+    assertNothingLeft();
+  });
+
+  test('create, start, kill, delete: the lifecycle of the runtime specification', () => {
+    configure('trap "exit 4" USR1; echo started > /dev/null; while :; do sleep 0.02; done');
+    const pidFile = `${home}/pid`;
+    succeed('create', '--bundle', bundle, '--pid-file', pidFile, 'gtrt-life');
+    const created = state('gtrt-life');
+    assert.equal(created.status, 'created');
+    assert.equal(created.bundle, bundle);
+    assert.equal(readFileSync(pidFile, 'utf8'), String(created.pid));
+    assert.match(readFileSync(`/proc/${created.pid}/comm`, 'utf8'), /launcher/);
+
+    refuse(/gtrt-life exists already/, 'create', '--bundle', bundle, 'gtrt-life');
+    refuse(/gtrt-life is created; stop it first/, 'delete', 'gtrt-life');
+    succeed('start', 'gtrt-life');
+    assert.equal(state('gtrt-life').status, 'running');
+    assert.match(readFileSync(`/proc/${created.pid}/comm`, 'utf8'), /^sh$/m);
+    refuse(/it is running, not created/, 'start', 'gtrt-life');
+    refuse(/gtrt-life is running; stop it first/, 'delete', 'gtrt-life');
+    assert.equal(succeed('list', '--quiet'), 'gtrt-life\n');
+    assert.match(succeed('list'), /^ID +PID +STATUS +BUNDLE +CREATED\ngtrt-life +\d+ +running/);
+    assert.ok((JSON.parse(succeed('ps', '--format', 'json', 'gtrt-life')) as number[]).includes(created.pid));
+
+    succeed('pause', 'gtrt-life');
+    assert.equal(state('gtrt-life').status, 'paused');
+    succeed('resume', 'gtrt-life');
+    assert.equal(state('gtrt-life').status, 'running');
+
+    refuse(/signal "NOPE" is not known/, 'kill', 'gtrt-life', 'NOPE');
+    succeed('kill', 'gtrt-life', 'USR1');
+    waitFor('gtrt-life', 'stopped');
+    assert.equal(state('gtrt-life').pid, 0);
+    refuse(/gtrt-life is stopped, not running/, 'kill', 'gtrt-life');
+    succeed('delete', 'gtrt-life');
+    refuse(/gtrt-life does not exist/, 'state', 'gtrt-life');
+    refuse(/gtrt-life does not exist/, 'delete', 'gtrt-life');
+    succeed('delete', '--force', 'gtrt-life');
+    assertNothingLeft();
+  });
+
+  test('delete --force ends a running container and one that was never started', () => {
+    configure('while :; do sleep 1000; done');
+    succeed('run', '--detach', '--bundle', bundle, 'gtrt-a');
+    succeed('create', '--bundle', bundle, 'gtrt-b');
+    const pids = ['gtrt-a', 'gtrt-b'].map((id) => state(id).pid);
+    for (const id of ['gtrt-a', 'gtrt-b']) succeed('delete', '--force', id);
+    for (const pid of pids)
+      assert.ok(!existsSync(`/proc/${pid}/exe`) || /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
+    assertNothingLeft();
+  });
+
+  test('run forwards signals', async () => {
+    configure('trap "exit 6" TERM; echo ready; while :; do sleep 0.02; done');
+    const child = spawn(program, ['--root', root, 'run', '--bundle', bundle, 'gtrt-signal']);
+    const exit = once(child, 'exit');
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    assert.deepEqual(await exit, [6, null]);
+    assertNothingLeft();
+  });
+
+  test('a command that is not there is told by start, and the container is stopped', () => {
+    configure('', (config) => {
+      if (config.process !== undefined) config.process = { ...config.process, args: ['no-such-command'] };
+    });
+    succeed('create', '--bundle', bundle, 'gtrt-missing');
+    refuse(/"no-such-command": executable file not found in \$PATH/, 'start', 'gtrt-missing');
+    waitFor('gtrt-missing', 'stopped');
+    succeed('delete', 'gtrt-missing');
+    assert.equal(runtime('run', '--bundle', bundle, 'gtrt-missing').status, 127);
+    assertNothingLeft();
+  });
+
+  test('limits hold: memory, pids and devices', () => {
+    configure('cat /proc/self/cgroup >/dev/null; exec tail /dev/zero', (config) => {
+      config.linux = { ...config.linux, resources: { memory: { limit: 16 << 20 }, pids: { limit: 8 } } };
+    });
+    assert.equal(runtime('run', '--bundle', bundle, 'gtrt-limits').status, 137);
+    assertNothingLeft();
+  });
+
+  test('preserved file descriptors, and no others, reach the process', () => {
+    configure('cat <&3; (exec 2>/dev/null; : <&4) || echo closed');
+    writeFileSync(`${home}/given`, 'given\n');
+    const fds = [openSync(`${home}/given`, 'r'), openSync(`${home}/given`, 'r')] as const;
+    const words = ['--root', root, 'run', '--bundle', bundle, '--preserve-fds', '1', 'gtrt-fds'];
+    const { stdout, stderr } = spawnSync(program, words, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe', ...fds],
+    });
+    assert.equal(stdout, 'given\nclosed\n', stderr);
+    refuse(
+      /--preserve-fds 9: file descriptor \d+ is not open/,
+      'run',
+      '--bundle',
+      bundle,
+      '--preserve-fds',
+      '9',
+      'gtrt-fds',
+    );
+    assertNothingLeft();
+  });
+
+  test("a terminal's master goes to the console socket", async () => {
+    configure('stty size; read line; echo "got $line"', (config) => {
+      if (config.process !== undefined)
+        config.process = { ...config.process, terminal: true, consoleSize: { height: 21, width: 43 } };
+    });
+    refuse(/give --console-socket/, 'create', '--bundle', bundle, 'gtrt-tty');
+    const socket = `${home}/tty.sock`;
+    // Receives the descriptor, as conmon does, and talks over it.
+    const receiver = spawn(
+      'python3',
+      [
+        '-c',
+        `import socket, os, sys
+s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(socket)}); s.listen(1); print("listening", flush=True)
+c, _ = s.accept()
+_, fds, _, _ = socket.recv_fds(c, 4096, 1)
+os.write(fds[0], b"hello\\n")
+try:
+  while True:
+    sys.stdout.buffer.write(os.read(fds[0], 4096)); sys.stdout.flush()
+except OSError: pass`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    let text = '';
+    const listening = Promise.withResolvers<void>();
+    receiver.stdout.on('data', (data) => {
+      text += data;
+      if (text.startsWith('listening')) listening.resolve();
+    });
+    const closed = once(receiver, 'close');
+    await listening.promise;
+    succeed('create', '--bundle', bundle, '--console-socket', socket, 'gtrt-tty');
+    succeed('start', 'gtrt-tty');
+    await closed;
+    assert.match(text, /21 43\r\n/);
+    assert.match(text, /got hello\r\n/);
+    succeed('delete', 'gtrt-tty');
+    assertNothingLeft();
+  });
+
+  test('a bad configuration is refused by pointer and value before anything is made', () => {
+    const cases: readonly (readonly [RegExp, (config: Record<string, unknown>) => void])[] = [
+      [/\/ociVersion is "2\.0\.0"/, (config) => Object.assign(config, { ociVersion: '2.0.0' })],
+      [/\/process\/args is \[\]/, (config) => Object.assign(config.process as object, { args: [] })],
+      [
+        /\/process\/cwd is "tmp"; it must be an absolute path/,
+        (config) => Object.assign(config.process as object, { cwd: 'tmp' }),
+      ],
+      [
+        /\/mounts\/0\/destination is nothing; it is required/,
+        (config) => Object.assign(config, { mounts: [{ type: 'proc' }] }),
+      ],
+      [
+        /\/linux\/namespaces\/0\/type is "net"; use one of pid, network/,
+        (config) => Object.assign(config, { linux: { namespaces: [{ type: 'net' }] } }),
+      ],
+      [
+        /\/linux\/resources\/memory\/limit is "1g"/,
+        (config) => Object.assign(config.linux as object, { resources: { memory: { limit: '1g' } } }),
+      ],
+      [
+        /\/hooks\/prestart is .*does not support it/,
+        (config) => Object.assign(config, { hooks: { prestart: [{ path: '/bin/true' }] } }),
+      ],
+      [
+        /\/root\/path is ".*no-such-root"; there is no such directory/,
+        (config) => Object.assign(config, { root: { path: 'no-such-root' } }),
+      ],
+      [
+        /mount namespace of its own/,
+        (config) => Object.assign(config.linux as object, { namespaces: [{ type: 'pid' }] }),
+      ],
+    ];
+    for (const [pattern, change] of cases) {
+      configure('exit 0', (config) => change(config as unknown as Record<string, unknown>));
+      refuse(pattern, 'run', '--bundle', bundle, 'gtrt-bad');
+      assertNothingLeft();
+    }
+    writeFileSync(`${bundle}/config.json`, '{');
+    refuse(/config\.json is no JSON/, 'run', '--bundle', bundle, 'gtrt-bad');
+    refuse(/container id "\.\.\/x"/, 'run', '--bundle', bundle, '../x');
+    assertNothingLeft();
+  });
+
+  test('what is not supported is refused by name, and errors go to the log as JSON', () => {
+    const log = `${home}/log`;
+    refuse(/checkpoint is not supported/, '--log', log, '--log-format', 'json', 'checkpoint', 'gtrt');
+    const { level, msg } = JSON.parse(readFileSync(log, 'utf8')) as { level: string; msg: string };
+    assert.deepEqual([level, msg.includes('checkpoint is not supported')], ['error', true]);
+    refuse(/--systemd-cgroup is not supported/, '--systemd-cgroup', 'list');
+    refuse(/--rootless true is not supported/, '--rootless', 'true', 'list');
+    configure('exit 0');
+    refuse(/--no-pivot is not supported/, 'run', '--no-pivot', '--bundle', bundle, 'gtrt');
+    refuse(/option --what is not known/, 'run', '--what', 'gtrt');
+    refuse(/"frob" is no command/, 'frob');
+    assert.match(succeed('--version'), /^gantry-runtime version/);
+    assertNothingLeft();
+  });
+});

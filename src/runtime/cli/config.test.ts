@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isGantryError } from '#errors/index.ts';
+import { parseConfig } from './config.ts';
+import { exampleSpec } from './spec.ts';
+
+const parse = (change: object) => parseConfig(JSON.stringify({ ...exampleSpec, ...change }), '/bundle');
+
+test('parseConfig takes what spec writes, and makes the root absolute', () => {
+  assert.equal(parse({}).root.path, '/bundle/rootfs');
+  assert.equal(parse({ root: { path: '/elsewhere' } }).root.path, '/elsewhere');
+});
+
+test('parseConfig ignores what the specification does not know, and nulls and empty parts', () => {
+  const spec = parse({ future: { x: 1 }, hooks: { prestart: null, poststop: [] }, mounts: null });
+  assert.equal(spec.mounts, undefined);
+});
+
+test('parseConfig takes limits beyond what a double holds exactly', () => {
+  const rlimits = [{ type: 'RLIMIT_CORE', soft: 18446744073709551615n, hard: 18446744073709551615n }];
+  const json = JSON.stringify({ ...exampleSpec, process: { ...exampleSpec.process, rlimits } }, (_, value) =>
+    typeof value === 'bigint' ? JSON.rawJSON(String(value)) : value,
+  );
+  assert.equal(parseConfig(json, '/b').process?.rlimits?.[0]?.soft, 2 ** 64);
+});
+
+test('parseConfig refuses what is not built, by pointer', () => {
+  const refused = (change: object, pointer: string) =>
+    assert.throws(
+      () => parse(change),
+      (error) => isGantryError(error, 'unsupported') && error.message.includes(pointer),
+    );
+  refused({ hooks: { poststop: [{ path: '/x' }] } }, '/hooks/poststop');
+  refused({ linux: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } }, '/linux/uidMappings');
+  refused({ process: { ...exampleSpec.process, selinuxLabel: 'a:b' } }, '/process/selinuxLabel');
+});
+
+test('parseConfig escapes pointers', () => {
+  assert.throws(() => parse({ annotations: { 'a/b~c': 5 } }), /\/annotations\/a~1b~0c is 5; it must be a string/);
+});
