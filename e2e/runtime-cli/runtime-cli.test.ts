@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { after, before, suite, test } from 'node:test';
+import { after, afterEach, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSpec } from '#oci/index.ts';
 
@@ -36,6 +36,9 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     copyFileSync(busybox, `${bundle}/rootfs/bin/busybox`);
     for (const applet of ['sh', 'sleep', 'cat', 'id', 'hostname', 'stty', 'tail', 'grep', 'readlink'])
       symlinkSync('busybox', `${bundle}/rootfs/bin/${applet}`);
+  });
+  afterEach(() => {
+    for (const id of succeed('list', '--quiet').split('\n').filter(Boolean)) runtime('delete', '--force', id);
   });
   after(() => rmSync(home, { recursive: true, force: true }));
 
@@ -131,6 +134,33 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     refuse(/gtrt-life does not exist/, 'state', 'gtrt-life');
     refuse(/gtrt-life does not exist/, 'delete', 'gtrt-life');
     succeed('delete', '--force', 'gtrt-life');
+    assertNothingLeft();
+  });
+
+  test('exec runs one more process inside, also detached, and says why it cannot', () => {
+    configure('while :; do sleep 1000; done');
+    succeed('run', '--detach', '--bundle', bundle, 'gtrt-exec');
+    const { status, stdout } = runtime(
+      'exec',
+      '--env',
+      'A=b',
+      '--user',
+      '5:6',
+      'gtrt-exec',
+      'sh',
+      '-c',
+      'id -u; echo $A; hostname; exit 8',
+    );
+    assert.deepEqual([status, stdout], [8, '5\nb\ngantry\n']);
+    writeFileSync(`${home}/process.json`, JSON.stringify({ args: ['sleep', '1000'], cwd: '/', env: ['PATH=/bin'] }));
+    const pidFile = `${home}/exec-pid`;
+    succeed('exec', '--detach', '--process', `${home}/process.json`, '--pid-file', pidFile, 'gtrt-exec');
+    const pids = JSON.parse(succeed('ps', '--format', 'json', 'gtrt-exec')) as readonly number[];
+    assert.ok(pids.includes(Number(readFileSync(pidFile, 'utf8'))));
+    assert.equal(runtime('exec', 'gtrt-exec', 'no-such-command').status, 127);
+    refuse(/executable file not found/, 'exec', '--detach', 'gtrt-exec', 'no-such-command');
+    refuse(/--user root: give numbers/, 'exec', '--user', 'root', 'gtrt-exec', 'id');
+    succeed('delete', '--force', 'gtrt-exec');
     assertNothingLeft();
   });
 

@@ -17,9 +17,10 @@ test('parseConfig ignores what the specification does not know, and nulls and em
 });
 
 test('parseConfig takes limits beyond what a double holds exactly', () => {
-  const rlimits = [{ type: 'RLIMIT_CORE', soft: 18446744073709551615n, hard: 18446744073709551615n }];
-  const json = JSON.stringify({ ...exampleSpec, process: { ...exampleSpec.process, rlimits } }, (_, value) =>
-    typeof value === 'bigint' ? JSON.rawJSON(String(value)) : value,
+  const rlimits = [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }];
+  const json = JSON.stringify({ ...exampleSpec, process: { ...exampleSpec.process, rlimits } }).replaceAll(
+    /"(soft|hard)":0/g,
+    '"$1":18446744073709551615',
   );
   assert.equal(parseConfig(json, '/b').process?.rlimits?.[0]?.soft, 2 ** 64);
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
-import type { RuntimeSpec } from '#oci/index.ts';
+import type { Process, RuntimeSpec } from '#oci/index.ts';
 import {
   absolutePath,
   filled,
@@ -27,7 +27,7 @@ const unsigned: Rule = (value, pointer) => {
 
 const capabilities = list(matching(/^CAP_[A-Z_]+$/, 'use a name like CAP_CHOWN'));
 
-const process = object(
+const processRule = object(
   {
     terminal: flag,
     consoleSize: object({ height: integer(0, 65_535), width: integer(0, 65_535) }, ['height', 'width']),
@@ -203,7 +203,7 @@ const linux = object({
 const config = object(
   {
     ociVersion: matching(/^1\.\d+\.\d+/, 'this runtime carries out version 1 of the runtime specification'),
-    process,
+    process: processRule,
     root: object({ path: filled, readonly: flag }, ['path']),
     hostname: text,
     domainname: text,
@@ -251,5 +251,24 @@ export function parseConfig(json: string, bundle: string): ReturnType<typeof rea
   }
   config(value, '');
   const spec = value as ReturnType<typeof readConfig>;
-  return { ...spec, root: { ...spec.root, path: resolve(bundle, spec.root.path) } };
+  return {
+    ...spec,
+    ...(spec.process === undefined ? {} : { process: withUser(spec.process) }),
+    root: { ...spec.root, path: resolve(bundle, spec.root.path) },
+  };
 }
+
+/** A process's description, as `exec --process` gives it. @throws GantryError invalid | unsupported */
+export function parseProcess(json: string, path: string): Process {
+  let value: unknown;
+  try {
+    value = JSON.parse(json, withoutNulls);
+  } catch (cause) {
+    throw new GantryError('invalid', `${path} is no JSON: ${messageOf(cause)}`, { cause });
+  }
+  processRule(value, '/process');
+  return withUser(value as Process);
+}
+
+/** Root, where nobody is named. */
+const withUser = (process: Process): Process => ({ ...process, user: { ...{ uid: 0, gid: 0 }, ...process.user } });

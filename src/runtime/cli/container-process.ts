@@ -17,8 +17,8 @@ function processStat(pid: number): { readonly state: string; readonly startTime:
   return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
 }
 
-/** Whether the container's first process is there. One that waits to be reaped has ended. */
-export function isAlive({ pid, startTime }: ContainerState): boolean {
+/** Whether a process is there. One that waits to be reaped has ended. */
+export function isAlive({ pid, startTime }: Pick<ContainerState, 'pid' | 'startTime'>): boolean {
   const stat = pid > 0 ? processStat(pid) : undefined;
   return stat !== undefined && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
 }

@@ -37,6 +37,8 @@ export function writeWhole(path: string, content: string, mode = 0o600): void {
 /** Where one container's state is kept. */
 export const directoryOf = (root: string, id: string): string => `${root}/${checkId(id)}`;
 export const fifoOf = (directory: string): string => `${directory}/exec.fifo`;
+/** The configuration as it was at create: the bundle's may change. */
+export const configOf = (directory: string): string => `${directory}/config.json`;
 export const planOf = (directory: string): string => `${directory}/plan`;
 
 /** Takes an id. @throws GantryError conflict where it is taken */

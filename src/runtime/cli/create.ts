@@ -1,7 +1,7 @@
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
-import { check, kernel, openCgroups } from '#linux/index.ts';
+import { openCgroups } from '#linux/index.ts';
 import type { RuntimeSpec } from '#oci/index.ts';
 import { compileContainer, seccompFilterOf } from '../compile-plan.ts';
 import { cgroupDirectories, ownCapabilities } from '../launcher-runtime.ts';
@@ -10,6 +10,7 @@ import type { OptionRules } from './arguments.ts';
 import { readConfig } from './config.ts';
 import {
   type ContainerState,
+  configOf,
   directoryOf,
   fifoOf,
   makeStateDirectory,
@@ -20,7 +21,7 @@ import {
 } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
-import { type LaunchedProcess, launchProcess } from './launch.ts';
+import { type LaunchedProcess, launchProcess, makeFifo } from './launch.ts';
 
 /** Options of everything that makes a container. */
 export const createOptions: OptionRules = {
@@ -32,7 +33,7 @@ export const createOptions: OptionRules = {
   'no-new-keyring': { kind: 'flag' },
 };
 
-function preserveFds(context: Context): number {
+export function preserveFds(context: Context): number {
   const given = context.options.text('preserve-fds') ?? '0';
   if (!/^\d{1,4}$/.test(given))
     throw new GantryError('invalid', `--preserve-fds ${given}: give the number of file descriptors after the third`);
@@ -112,11 +113,11 @@ export async function createContainer(context: Context, options: { readonly fore
   const directory = makeStateDirectory(root, id);
   try {
     writeState(directory, state);
+    writeFileSync(configOf(directory), JSON.stringify(spec), { mode: 0o600 });
     const resources = spec.linux?.resources ?? {};
     const made = cgroups.create(cgroup, { ...resources, devices: deviceRules(resources.devices) });
     try {
-      if (!options.foreground)
-        check(kernel.call('mknodat', -100, fifoOf(directory), 0o010600, 0), 'mknodat', fifoOf(directory));
+      if (!options.foreground) makeFifo(fifoOf(directory));
       const consoleSocket = context.options.text('console-socket');
       const launched = await launchProcess({
         planPath: planOf(directory),

@@ -5,12 +5,21 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { GantryError } from '#errors/index.ts';
+import { check, kernel } from '#linux/index.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
 import { encodePlan, type PlanStep } from '../plan.ts';
 
 const launcher = fileURLToPath(new URL('../../../build/gantry-launcher', import.meta.url));
 const READY = 1;
 const FIRST_AFTER_STDIO = 3;
+
+const AT_FDCWD = -100;
+const S_IFIFO_0600 = 0o010600;
+
+/** @throws SyscallError */
+export function makeFifo(path: string): void {
+  check(kernel.call('mknodat', AT_FDCWD, path, S_IFIFO_0600, 0), 'mknodat', path);
+}
 
 /** How a process is launched, beside its plan. */
 export interface LaunchRequest {

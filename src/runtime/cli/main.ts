@@ -4,6 +4,7 @@ import { type OptionRules, parseOptions } from './arguments.ts';
 import type { Command } from './context.ts';
 import { create } from './create.ts';
 import { deleteCommand } from './delete.ts';
+import { exec } from './exec.ts';
 import { pause, ps, resume } from './freeze.ts';
 import { kill } from './kill.ts';
 import { run } from './run.ts';
@@ -21,6 +22,7 @@ const commands = new Map<string, Command>([
   ['kill', kill],
   ['delete', deleteCommand],
   ['run', run],
+  ['exec', exec],
   ['list', list],
   ['pause', pause],
   ['resume', resume],
@@ -29,7 +31,7 @@ const commands = new Map<string, Command>([
 ]);
 
 /** What runc has and this runtime does not. */
-const notSupported = new Set(['checkpoint', 'restore', 'events', 'exec', 'update', 'features']);
+const notSupported = new Set(['checkpoint', 'restore', 'events', 'update', 'features']);
 
 const globalOptions: OptionRules = {
   root: { kind: 'text' },

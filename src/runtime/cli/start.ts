@@ -7,24 +7,45 @@ import { isAlive, statusOf } from './container-process.ts';
 import { type ContainerState, directoryOf, fifoOf, readState } from './container-state.ts';
 import type { Command } from './context.ts';
 
+/** A process that waits on a fifo. */
+export interface WaitingProcess {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** A process may open its end, exec and be gone before we hear that our own open is done; so long we wait to hear it. */
+const HEARING = 200;
+
 /** Opening blocks until the process opens its end; if that dies first, we take its part. */
-async function openBothEnds(fifo: string, state: ContainerState): Promise<FileHandle> {
+async function openBothEnds(fifo: string, waiting: WaitingProcess): Promise<FileHandle> {
   let opened = false;
   const opening = open(fifo, 'r').finally(() => {
     opened = true;
   });
   for (let pause = 1; !opened; pause = Math.min(pause * 2, 20)) {
     await Promise.race([opening, delay(pause)]);
-    if (!opened && !isAlive(state)) {
+    if (!opened && !isAlive(waiting)) {
+      await Promise.race([opening, delay(HEARING)]);
+      if (opened) break;
       const other = await open(fifo, constants.O_RDWR);
       await (await opening).close();
       await other.close();
-      throw new GantryError('conflict', `the process of container ${state.id} ended before it was started`, {
-        code: 'not-running',
-      });
+      throw new GantryError('conflict', `process ${waiting.pid} ended before it was started`, { code: 'not-running' });
     }
   }
   return await opening;
+}
+
+/** Lets a process exec that waits on a fifo, and removes the fifo. @throws GantryError of what made exec fail */
+export async function release(fifo: string, waiting: WaitingProcess): Promise<void> {
+  const reader = await openBothEnds(fifo, waiting);
+  try {
+    const packet = await reader.readFile();
+    if (packet.length > 0) throw launchError(parseLaunchFailure(packet));
+  } finally {
+    await reader.close();
+    rmSync(fifo, { force: true });
+  }
 }
 
 /**
@@ -43,14 +64,7 @@ export async function startContainer(root: string, state: ContainerState): Promi
   } catch (cause) {
     throw new GantryError('conflict', `container ${state.id} is being started by another call`, { cause });
   }
-  const fifo = await openBothEnds(taken, state);
-  try {
-    const packet = await fifo.readFile();
-    if (packet.length > 0) throw launchError(parseLaunchFailure(packet));
-  } finally {
-    await fifo.close();
-    rmSync(taken, { force: true });
-  }
+  await release(taken, state);
 }
 
 export const start: Command = {
