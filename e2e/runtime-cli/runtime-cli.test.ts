@@ -10,13 +10,16 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { after, afterEach, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSpec } from '#oci/index.ts';
+import { listenForTerminal } from './receive-terminal.ts';
 
 const program = fileURLToPath(new URL('../../bin/gantry-runtime', import.meta.url));
 const busybox = '/bin/busybox';
@@ -234,34 +237,23 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     });
     refuse(/give --console-socket/, 'create', '--bundle', bundle, 'gtrt-tty');
     const socket = `${home}/tty.sock`;
-    // Receives the descriptor, as conmon does, and talks over it.
-    const receiver = spawn(
-      'python3',
-      [
-        '-c',
-        `import socket, os, sys
-s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(socket)}); s.listen(1); print("listening", flush=True)
-c, _ = s.accept()
-_, fds, _, _ = socket.recv_fds(c, 4096, 1)
-os.write(fds[0], b"hello\\n")
-try:
-  while True:
-    sys.stdout.buffer.write(os.read(fds[0], 4096)); sys.stdout.flush()
-except OSError: pass`,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+    using receiver = listenForTerminal(socket);
+    const received = receiver.receive();
+    const create = spawn(
+      program,
+      ['--root', root, 'create', '--bundle', bundle, '--console-socket', socket, 'gtrt-tty'],
+      {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
     );
-    let text = '';
-    const listening = Promise.withResolvers<void>();
-    receiver.stdout.on('data', (data) => {
-      text += data;
-      if (text.startsWith('listening')) listening.resolve();
-    });
-    const closed = once(receiver, 'close');
-    await listening.promise;
-    succeed('create', '--bundle', bundle, '--console-socket', socket, 'gtrt-tty');
+    assert.deepEqual(await once(create, 'exit'), [0, null]);
+    const terminal = await received;
     succeed('start', 'gtrt-tty');
-    await closed;
+    writeSync(terminal, 'hello\n');
+    waitFor('gtrt-tty', 'stopped');
+    const bytes = Buffer.alloc(4096);
+    const text = bytes.toString('utf8', 0, readSync(terminal, bytes));
+    closeSync(terminal);
     assert.match(text, /21 43\r\n/);
     assert.match(text, /got hello\r\n/);
     succeed('delete', 'gtrt-tty');
