@@ -217,6 +217,16 @@ test('open on v1 finds what was made from a neighbouring cgroup', () => {
   assert.ok(later.open('/g').directories.includes('/cg/memory/session/1/g'));
 });
 
+test('create below the root, and at: found again from anywhere by its directories', async () => {
+  const { kernel, mountinfo, own } = v1Host();
+  const made = openCgroups(host({ files: kernel.files, mountinfo }, own)).create('/g/x', {}, { below: 'root' });
+  assert.ok(made.directories.includes('/cg/memory/g/x'));
+  const found = openCgroups(host({ files: kernel.files, mountinfo }, '4:memory:/\n')).at(made.directories);
+  assert.deepEqual([found.path, found.directories], ['/g/x', made.directories]);
+  await found.remove();
+  assert.ok(!kernel.directories.has('/cg/memory/g/x'));
+});
+
 test('openCgroups on hybrid: v1 limits, v2 kills and freezes', async () => {
   const { kernel, mountinfo, own } = v1Host();
   kernel.mountV2('/cg/unified', 'hugetlb');

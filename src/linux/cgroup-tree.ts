@@ -20,6 +20,7 @@ import {
 } from './cgroup-limits.ts';
 import type { Cgroups } from './cgroups.ts';
 import { attachDeviceFilter } from './ebpf-device-filter.ts';
+import { SyscallError } from './kernel.ts';
 
 /** Where the facts come from; the host itself unless a test says otherwise. */
 export interface CgroupHost {
@@ -45,6 +46,15 @@ function checkPath(path: string): string {
       `cgroup path ${JSON.stringify(path)}: use an absolute one like /gantry/name, without ..`,
     );
   return path.replace(/\/$/, '');
+}
+
+/** A parent that we made may have another's cgroup in it by now. */
+function removeUnlessUsed(files: CgroupFiles, directory: string): void {
+  try {
+    files.removeDirectory(directory);
+  } catch (error) {
+    if (!(error instanceof SyscallError && (error.code === 'EBUSY' || error.code === 'ENOTEMPTY'))) throw error;
+  }
 }
 
 /** A cgroup's directory in each hierarchy. */
@@ -119,8 +129,8 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
   }
 
   /** Makes each directory down the path; `made` gets the new ones, deepest last. */
-  function makeIn(hierarchy: Hierarchy, path: string, made: string[]): string {
-    let parent = `${hierarchy.mountpoint}${hierarchy.base}`;
+  function makeIn(hierarchy: Hierarchy, base: string, path: string, made: string[]): string {
+    let parent = `${hierarchy.mountpoint}${base}`;
     for (const name of path.slice(1).split('/')) {
       const directory = `${parent}/${name}`;
       if (hierarchy.version === 2 && v2Has.size > 0) enableControllers(at(2, parent));
@@ -136,18 +146,21 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
     layout: versions.size === 2 ? 'hybrid' : versions.has(2) ? 'v2' : 'v1',
     hierarchies: hierarchies.map(({ mountpoint, controllers, version }) => ({ mountpoint, controllers, version })),
 
-    create(asked, resources) {
+    create(asked, resources, { below = 'own' } = {}) {
       const path = checkPath(asked);
       const made: string[] = [];
       try {
-        const places = hierarchies.map((hierarchy) => ({ hierarchy, directory: makeIn(hierarchy, path, made) }));
+        const places = hierarchies.map((hierarchy) => ({
+          hierarchy,
+          directory: makeIn(hierarchy, below === 'root' ? '' : hierarchy.base, path, made),
+        }));
         const cgroup = cgroupAt(path, places);
         if (places.some(({ directory }) => !made.includes(directory)) && cgroup.pids().length > 0)
           throw new GantryError('conflict', `cgroup ${path} exists and has processes; choose another path`);
         writeLimits(directoriesOf(places), resources, from.attachDeviceFilter);
         return cgroup;
       } catch (error) {
-        for (const directory of made.toReversed()) files.removeDirectory(directory);
+        for (const directory of made.toReversed()) removeUnlessUsed(files, directory);
         throw error;
       }
     },
@@ -158,6 +171,15 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
       // Another runtime may have left hierarchies out.
       const there = places.filter(({ directory }) => exists(directory));
       return cgroupAt(path, there.length > 0 ? there : places);
+    },
+
+    at(directories) {
+      const places = directories.flatMap((directory) => {
+        const hierarchy = hierarchies.find(({ mountpoint }) => directory.startsWith(`${mountpoint}/`));
+        return hierarchy === undefined ? [] : [{ hierarchy, directory }];
+      });
+      const [first] = places;
+      return cgroupAt(first?.directory.slice(first.hierarchy.mountpoint.length) ?? '/', places);
     },
 
     ofProcess(pid) {

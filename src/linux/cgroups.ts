@@ -12,14 +12,21 @@ export interface Cgroups {
     readonly version: 1 | 2;
   }[];
   /** Makes the cgroup in every hierarchy and writes its limits. Everything made is undone when it throws. @throws SyscallError, GantryError invalid | unsupported naming the field */
-  create(path: string, resources: CgroupResources): Cgroup;
+  create(path: string, resources: CgroupResources, options?: CgroupPlacement): Cgroup;
   /** One that exists already, in the hierarchies where it does; nothing is made. */
   open(path: string): Cgroup;
+  /** The one of these directories, as {@link Cgroup.directories} gave them: wherever it was made from, it is found. */
+  at(directories: readonly string[]): Cgroup;
   /**
    * The one that a process is in, whoever made it (an OCI runtime may put it elsewhere). It leaves out hierarchies where
    * the process is in the root or where we are ourselves. @throws GantryError not-found code `no-cgroup`
    */
   ofProcess(pid: number): Cgroup;
+}
+
+export interface CgroupPlacement {
+  /** `own`: below our own cgroup (the default); `root`: below each hierarchy's root, as an OCI `cgroupsPath` means it. */
+  readonly below?: 'own' | 'root';
 }
 
 export interface Cgroup {

@@ -28,7 +28,7 @@ export function statusOf(root: string, state: ContainerState): Status {
   if (state.pid === 0) return 'creating';
   if (!isAlive(state)) return 'stopped';
   if (existsSync(fifoOf(directoryOf(root, state.id)))) return 'created';
-  return openCgroups().open(state.cgroup).isFrozen() ? 'paused' : 'running';
+  return openCgroups().at(state.cgroup).isFrozen() ? 'paused' : 'running';
 }
 
 /** Signals the container's first process and no other. @throws GantryError conflict where it has ended */

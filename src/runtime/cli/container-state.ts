@@ -12,7 +12,8 @@ export interface ContainerState {
   readonly rootfs: string;
   /** RFC 3339 */
   readonly created: string;
-  readonly cgroup: string;
+  /** Its cgroup's directories; every command runs in another cgroup, so a path would mean another one to each. */
+  readonly cgroup: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -45,16 +45,16 @@ export function preserveFds(context: Context): number {
   return Number(given);
 }
 
-/** Where the container's cgroup is made (config-linux.md#cgroups-path); a relative one is ours to place. */
-function cgroupPath(spec: RuntimeSpec, id: string): string {
+/** Where the container's cgroup is made (config-linux.md#cgroups-path): a relative path is below our own, as with runc. */
+function cgroupPlace(spec: RuntimeSpec, id: string): { readonly path: string; readonly below: 'own' | 'root' } {
   const path = spec.linux?.cgroupsPath ?? '';
-  if (path === '') return `/gantry-runtime-${id}`;
+  if (path === '') return { path: `/gantry-runtime-${id}`, below: 'own' };
   if (/^[^/]*\.slice:/.test(path))
     throw new GantryError(
       'unsupported',
       `config.json: /linux/cgroupsPath is "${path}"; systemd's cgroups are not supported, use a path`,
     );
-  return path.startsWith('/') ? path : `/${path}`;
+  return path.startsWith('/') ? { path, below: 'root' } : { path: `/${path}`, below: 'own' };
 }
 
 function rootfsOf(path: string): string {
@@ -85,7 +85,7 @@ export async function createContainer(context: Context, options: { readonly fore
   const spec = readConfig(bundle);
   const fds = preserveFds(context);
   const rootfs = rootfsOf(spec.root.path);
-  const cgroup = cgroupPath(spec, id);
+  const place = cgroupPlace(spec, id);
   const cgroups = openCgroups();
   // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
   const seccomp = seccompFilterOf(spec);
@@ -107,7 +107,7 @@ export async function createContainer(context: Context, options: { readonly fore
     bundle,
     rootfs,
     created: new Date().toISOString(),
-    cgroup,
+    cgroup: [],
     annotations: spec.annotations ?? {},
   };
   const directory = makeStateDirectory(root, id);
@@ -115,8 +115,10 @@ export async function createContainer(context: Context, options: { readonly fore
     writeState(directory, state);
     writeFileSync(configOf(directory), JSON.stringify(spec), { mode: 0o600 });
     const resources = spec.linux?.resources ?? {};
-    const made = cgroups.create(cgroup, { ...resources, devices: deviceRules(resources.devices) });
+    const limits = { ...resources, devices: deviceRules(resources.devices) };
+    const made = cgroups.create(place.path, limits, place);
     try {
+      writeState(directory, { ...state, cgroup: made.directories });
       if (!options.foreground) makeFifo(fifoOf(directory));
       const consoleSocket = context.options.text('console-socket');
       const launched = await launchProcess({
@@ -128,7 +130,7 @@ export async function createContainer(context: Context, options: { readonly fore
         foreground: options.foreground,
         ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
       });
-      const alive = { ...state, pid: launched.pid, startTime: launched.startTime };
+      const alive = { ...state, cgroup: made.directories, pid: launched.pid, startTime: launched.startTime };
       writeState(directory, alive);
       const pidFile = context.options.text('pid-file');
       if (pidFile !== undefined) writeWhole(resolve(pidFile), String(launched.pid), 0o644);

@@ -6,7 +6,7 @@ import type { Command } from './context.ts';
 
 /** Ends what is left of a container and removes its cgroup and state. */
 export async function destroyContainer(root: string, state: ContainerState): Promise<void> {
-  const cgroup = openCgroups().open(state.cgroup);
+  const cgroup = openCgroups().at(state.cgroup);
   await cgroup.kill();
   await cgroup.remove();
   removeStateDirectory(root, state.id);

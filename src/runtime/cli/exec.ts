@@ -59,7 +59,7 @@ function compile(state: ContainerState, spec: RuntimeSpec, process: Process): re
     process,
     seccomp: seccompFilterOf(spec),
     target: { pid: state.pid, startTime: BigInt(state.startTime), namespaces: namespacesOf(spec) },
-    cgroup: cgroupDirectories(cgroups.open(state.cgroup), cgroups),
+    cgroup: cgroupDirectories(cgroups.at(state.cgroup), cgroups),
     host: { capabilities: ownCapabilities() },
   });
 }

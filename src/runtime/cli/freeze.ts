@@ -10,7 +10,7 @@ function cgroupOf({ root, id }: Context, ...wanted: readonly Status[]): Cgroup {
   const status = statusOf(root, state);
   if (!wanted.includes(status))
     throw new GantryError('conflict', `container ${id} is ${status}, not ${wanted.join(' or ')}`);
-  return openCgroups().open(state.cgroup);
+  return openCgroups().at(state.cgroup);
 }
 
 export const pause: Command = {

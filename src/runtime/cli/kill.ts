@@ -14,7 +14,7 @@ export const kill: Command = {
     const signal = signalNumber(words[0] ?? 'TERM');
     const state = readState(root, id);
     if (options.flag('all')) {
-      await openCgroups().open(state.cgroup).kill(signal);
+      await openCgroups().at(state.cgroup).kill(signal);
       return 0;
     }
     const status = statusOf(root, state);
