@@ -2,33 +2,25 @@ import { appendFileSync, writeSync } from 'node:fs';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type OptionRules, parseOptions } from './arguments.ts';
 import type { Command } from './context.ts';
-import { create } from './create.ts';
-import { deleteCommand } from './delete.ts';
-import { exec } from './exec.ts';
-import { pause, ps, resume } from './freeze.ts';
-import { kill } from './kill.ts';
-import { run } from './run.ts';
-import { spec } from './spec.ts';
-import { start } from './start.ts';
-import { list, stateCommand } from './state.ts';
 
 const version = '0.1.0';
 const specificationVersion = '1.2.0';
 
-const commands = new Map<string, Command>([
-  ['create', create],
-  ['start', start],
-  ['state', stateCommand],
-  ['kill', kill],
-  ['delete', deleteCommand],
-  ['run', run],
-  ['exec', exec],
-  ['list', list],
-  ['pause', pause],
-  ['resume', resume],
-  ['ps', ps],
-  ['spec', spec],
-]);
+/** Each loaded when it is asked for: most need little of the runtime, and callers run several in a row. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  create: async () => (await import('./create.ts')).create,
+  start: async () => (await import('./start.ts')).start,
+  state: async () => (await import('./state.ts')).stateCommand,
+  kill: async () => (await import('./kill.ts')).kill,
+  delete: async () => (await import('./delete.ts')).deleteCommand,
+  run: async () => (await import('./run.ts')).run,
+  exec: async () => (await import('./exec.ts')).exec,
+  list: async () => (await import('./state.ts')).list,
+  pause: async () => (await import('./freeze.ts')).pause,
+  resume: async () => (await import('./freeze.ts')).resume,
+  ps: async () => (await import('./freeze.ts')).ps,
+  spec: async () => (await import('./spec.ts')).spec,
+};
 
 /** What runc has and this runtime does not. */
 const notSupported = new Set(['checkpoint', 'restore', 'events', 'update', 'features']);
@@ -44,13 +36,16 @@ const globalOptions: OptionRules = {
   version: { kind: 'flag', short: 'v' },
 };
 
-const help = () =>
+const help = async () =>
   [
     'gantry-runtime: runs containers by the Open Container Initiative runtime specification',
     '',
     'usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] COMMAND',
     '',
-    ...[...commands.values()].flatMap(({ usage, about }) => [`  ${usage}`, `      ${about}`]),
+    ...(await Promise.all(Object.values(commands).map((load) => load()))).flatMap(({ usage, about }) => [
+      `  ${usage}`,
+      `      ${about}`,
+    ]),
     '',
   ].join('\n');
 
@@ -80,12 +75,13 @@ async function dispatch(given: ReturnType<typeof parseOptions>): Promise<number>
   if (rootless !== 'auto' && rootless !== 'false')
     throw new GantryError('unsupported', `--rootless ${rootless} is not supported; run as root`);
   const [name = '', ...words] = given.rest;
-  const command = commands.get(name);
-  if (command === undefined) {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load === undefined) {
     if (notSupported.has(name))
       throw new GantryError('unsupported', `${name} is not supported by gantry-runtime ${version}`);
     throw new GantryError('invalid', `"${name}" is no command; see gantry-runtime --help`);
   }
+  const command = await load();
   const options = parseOptions(words, command.options, name);
   const [least, most] = command.words;
   if (options.rest.length < least || options.rest.length > most)
@@ -110,7 +106,7 @@ async function main(words: readonly string[]): Promise<number> {
       return 0;
     }
     if (given.flag('help') || given.rest.length === 0 || given.rest[0] === 'help') {
-      writeSync(1, help());
+      writeSync(1, await help());
       return 0;
     }
     return await dispatch(given);
