@@ -25,6 +25,7 @@ const packages = {
     crun: ['/usr/bin/crun', 'the same with a second runtime'],
     nftables: ['/usr/sbin/nft', 'reads back the rules that the engine wrote'],
     iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],
+    openssl: ['/usr/bin/openssl', 'makes the certificate of the TLS tests'],
     tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
   },

@@ -18,7 +18,7 @@ export const cacheDirectory = join(process.env.XDG_CACHE_HOME ?? join(homedir(),
 
 /** A 2 MB root filesystem of Debian's static busybox as a tar: every applet, root and `ana` (1000) in passwd. */
 export function busyboxRootfs(): Buffer {
-  const tar = join(cacheDirectory, 'busybox-2.tar');
+  const tar = join(cacheDirectory, 'busybox-3.tar');
   if (!existsSync(tar)) {
     mkdirSync(cacheDirectory, { recursive: true });
     const root = mkdtempSync(join(tmpdir(), 'gantry-busybox-'));
@@ -27,6 +27,7 @@ export function busyboxRootfs(): Buffer {
         mkdirSync(`${root}/${directory}`, { recursive: true });
       mkdirSync(`${root}/tmp`);
       execFileSync('chmod', ['1777', `${root}/tmp`]);
+      execFileSync('chmod', ['755', root]);
       copyFileSync('/usr/bin/busybox', `${root}/bin/busybox`);
       for (const applet of execFileSync('/usr/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
         if (applet !== 'busybox') symlinkSync('busybox', `${root}/bin/${applet}`);
