@@ -64,7 +64,7 @@ describe('gantry run', () => {
     );
     assert.equal(
       text,
-      '1\ntwo words\n/var/www/new\nuid=1000(ana) gid=1000(ana) groups=1000(ana),50(staff)\nbox\n/home/ana\n',
+      '1\ntwo words\n/var/www/new\nuid=1000(ana) gid=1000(ana) groups=50(staff),1000(ana)\nbox\n/home/ana\n',
     );
   });
 
@@ -137,7 +137,7 @@ describe('gantry run', () => {
     assert.match(forks.stderr, /fork/i);
     const limits = await out(
       ...['--cpus', '0.5', 'busybox', 'sh', '-c'],
-      'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null',
+      'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null || true',
     );
     assert.match(limits, /^50000/);
   });

@@ -9,19 +9,19 @@ import { frame, pumpAttachment } from './streams.ts';
 const upgraded = (raw: boolean) =>
   `HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.${raw ? 'raw' : 'multiplexed'}-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
 
-async function bodyOf(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<{ body: Buffer; rest: Buffer }> {
-  const length = Number(request.headers['content-length'] ?? 0);
-  if (length > 1024 * 1024) throw new GantryError('invalid', `a body of ${length} bytes is too large here`);
-  let data = head;
-  while (data.length < length) {
-    const chunk = await new Promise<Buffer>((resolve, reject) => {
-      socket.once('data', resolve);
-      socket.once('end', () => reject(new GantryError('invalid', 'the connection closed in the middle of the body')));
-    });
-    socket.pause();
-    data = Buffer.concat([data, chunk]);
+const bodyLimit = 1024 * 1024;
+
+/** The request's own body: Node hands it over apart from what follows on the connection. */
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > bodyLimit)
+      throw new GantryError('invalid', `a body of more than ${bodyLimit} bytes is too large here`);
+    chunks.push(chunk);
   }
-  return { body: data.subarray(0, length), rest: data.subarray(length) };
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** `Upgrade: tcp` requests: attach and exec start take the connection over (Engine API: ContainerAttach, ExecStart). */
@@ -29,8 +29,8 @@ export function createHijackHandler({ containers, onError }: ApiDeps) {
   const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://engine');
     const path = url.pathname.replace(/^\/v\d+\.\d+/, '');
-    const { body, rest } = await bodyOf(request, socket, head);
-    if (rest.length > 0) socket.unshift(rest);
+    if (head.length > 0) socket.unshift(head);
+    const body = await bodyOf(request);
     const attach = /^\/containers\/([^/]+)\/attach$/.exec(path);
     const exec = /^\/exec\/([^/]+)\/start$/.exec(path);
     const connection = { input: socket, output: socket };
@@ -49,7 +49,7 @@ export function createHijackHandler({ containers, onError }: ApiDeps) {
       await pumpAttachment(connection, io, options);
     } else if (exec !== null && request.method === 'POST') {
       const id = decodeURIComponent(exec[1] ?? '');
-      const { ConsoleSize: size } = JSON.parse(body.toString('utf8') || '{}') as {
+      const { ConsoleSize: size } = JSON.parse(body || '{}') as {
         ConsoleSize?: [number, number] | null;
       };
       const { options } = containers.getExec(id);

@@ -11,6 +11,7 @@ import { createRegistryClient } from '#distribution/index.ts';
 import { createContainers, createEvents, createStepRunner } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
+import { openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
 import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
@@ -110,6 +111,8 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       await app.close();
       containers.close();
       await networks[Symbol.asyncDispose]();
+      const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
+      if (!alive) await openCgroups().open(cgroupParent).remove();
       db.close();
     },
   };

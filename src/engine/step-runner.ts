@@ -7,6 +7,7 @@ import type { ContainerRuntime } from '#runtime/index.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
 import { readFilesIn } from './rootfs.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
+import { killIfAlive } from './stop-container.ts';
 
 interface Step {
   readonly diffId: string;
@@ -83,24 +84,25 @@ export function createStepRunner(
           },
           signal === undefined ? {} : { signal },
         );
-        const abort = () => void task.kill(9, { all: true }).catch(() => undefined);
+        const abort = () => void killIfAlive(task);
         signal?.addEventListener('abort', abort, { once: true });
         try {
+          throwIfAborted(signal); // it may have fired while the task was made
+
           if (endpoint !== undefined) await deps.networks.connect(endpoint, task.pid);
           else if (step.networkMode === 'none') await deps.networks.loopbackOnly(task.pid);
-          const io = await task.attach();
+          await using io = await task.attach();
           const output = (async () => {
             for await (const { stream, data } of io.output) onOutput(stream, data);
           })();
           await task.start();
           const { code } = await task.wait();
           await output;
-          await io[Symbol.asyncDispose]();
           throwIfAborted(signal);
           return { exitCode: code };
         } finally {
           signal?.removeEventListener('abort', abort);
-          await task.kill(9, { all: true }).catch(() => undefined);
+          await killIfAlive(task);
           await task.wait();
           await task.delete();
         }

@@ -60,10 +60,12 @@ export function resolveUser(
       : groups
           .filter(([, , , members]) => members?.split(',').includes(name))
           .flatMap(([, , gid]) => number(gid ?? '') ?? []);
+  const gid = explicit ? gidOf(groupPart) : (number(entry?.[3] ?? '') ?? 0);
   return {
     uid: number(entry?.[2] ?? '') ?? numeric ?? 0,
-    gid: explicit ? gidOf(groupPart) : (number(entry?.[3] ?? '') ?? 0),
-    additionalGids: [...new Set([...supplementary, ...groupAdd.map(gidOf)])],
+    gid,
+    // With its own group among them: a setgid program must not be able to drop it (CVE-2022-36109).
+    additionalGids: [...new Set([gid, ...supplementary, ...groupAdd.map(gidOf)])],
     home: entry?.[5] || '/',
   };
 }

@@ -43,7 +43,7 @@ test('composeSpec gives 14 capabilities, and an ordinary user none in effect', (
   assert.equal(compose({ command: ['x'] }).spec.process?.capabilities?.effective?.length, 14);
   const user = compose({ command: ['x'], user: 'ana' }).spec.process;
   assert.deepEqual(user?.capabilities?.effective, []);
-  assert.deepEqual(user?.user, { uid: 1000, gid: 1000, additionalGids: [29] });
+  assert.deepEqual(user?.user, { uid: 1000, gid: 1000, additionalGids: [1000, 29] });
   assert.deepEqual(
     compose({ command: ['x'], capDrop: ['ALL'], capAdd: ['NET_ADMIN'] }).spec.process?.capabilities?.bounding,
     ['CAP_NET_ADMIN'],
@@ -56,12 +56,12 @@ test('composeSpec refuses a security option that is not built', () => {
 });
 
 test('resolveUser reads the image, not the host', () => {
-  assert.deepEqual(resolveUser('', passwd, group), { uid: 0, gid: 0, additionalGids: [], home: '/root' });
-  assert.deepEqual(resolveUser('7:8', passwd, group), { uid: 7, gid: 8, additionalGids: [], home: '/' });
+  assert.deepEqual(resolveUser('', passwd, group), { uid: 0, gid: 0, additionalGids: [0], home: '/root' });
+  assert.deepEqual(resolveUser('7:8', passwd, group), { uid: 7, gid: 8, additionalGids: [8], home: '/' });
   assert.deepEqual(resolveUser('ana:audio', passwd, group), {
     uid: 1000,
     gid: 29,
-    additionalGids: [],
+    additionalGids: [29],
     home: '/home/ana',
   });
   assert.throws(() => resolveUser('eve', passwd, group), /unable to find user eve/);

@@ -189,7 +189,7 @@ export function composeSpec(input: ComposeInput): {
     destination,
     type: 'bind',
     source,
-    options: ['rbind', 'rprivate', readOnly ? 'ro' : 'rw'],
+    options: ['rbind', 'rprivate', readOnly ? 'rro' : 'rw'],
   });
   const own = new Set(input.mounts.map((mount) => mount.target));
   const managed: readonly Mount[] =
