@@ -36,15 +36,15 @@ describe('the stock docker client', { skip: absent }, () => {
     assert.equal((await engine.docker(['run', '--rm', 'busybox', 'sh', '-c', 'exit 9'])).code, 9);
     assert.equal((await engine.docker(['run', '--rm', 'busybox', 'nope'])).code, 127);
     assert.equal(await ok(['run', '-i', '--rm', 'busybox', 'cat'], 'through\n'), 'through\n');
-    const id = (await ok(['run', '-d', '--name', 'd', 'busybox', 'sh', '-c', 'echo up; exec sleep 1000'])).trim();
-    assert.match(await ok(['ps']), new RegExp(`${id.slice(0, 12)}\\s+busybox\\s+"sh -c .*Up .*\\sd$`, 'm'));
-    await until(async () => ((await ok(['logs', 'd'])) === 'up\n' ? true : undefined));
-    assert.equal(await ok(['exec', 'd', 'hostname']), `${id.slice(0, 12)}\n`);
-    assert.equal(await ok(['exec', '-i', 'd', 'cat'], 'in\n'), 'in\n');
-    assert.equal((await ok(['inspect', '-f', '{{.State.Running}} {{.Config.Image}}', 'd'])).trim(), 'true busybox');
-    assert.match(await ok(['top', 'd']), /sleep 1000/);
-    await ok(['stop', '-t', '0', 'd']);
-    await ok(['rm', 'd']);
+    const id = (await ok(['run', '-d', '--name', 'dock', 'busybox', 'sh', '-c', 'echo up; exec sleep 1000'])).trim();
+    assert.match(await ok(['ps']), new RegExp(`${id.slice(0, 12)}\\s+busybox\\s+"sh -c .*Up .*\\sdock$`, 'm'));
+    await until(async () => ((await ok(['logs', 'dock'])) === 'up\n' ? true : undefined));
+    assert.equal(await ok(['exec', 'dock', 'hostname']), `${id.slice(0, 12)}\n`);
+    assert.equal(await ok(['exec', '-i', 'dock', 'cat'], 'in\n'), 'in\n');
+    assert.equal((await ok(['inspect', '-f', '{{.State.Running}} {{.Config.Image}}', 'dock'])).trim(), 'true busybox');
+    assert.match(await ok(['top', 'dock']), /sleep 1000/);
+    await ok(['stop', '-t', '0', 'dock']);
+    await ok(['rm', 'dock']);
     assert.equal(await ok(['ps', '-aq']), '');
   });
 

@@ -14,9 +14,9 @@ import {
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isGantryError } from '#errors/index.ts';
-import { openCgroups } from '#linux/index.ts';
 import type { Mount, Process, RuntimeSpec } from '#oci/index.ts';
 import { type CreateTask, createOciCliRuntime, type Task, type TaskStdio } from '#runtime/index.ts';
+import { reasonToSkip } from '../harness/oci-runtimes.ts';
 
 const busybox = '/bin/busybox';
 const shimPath = fileURLToPath(new URL('../../build/gantry-shim', import.meta.url));
@@ -66,17 +66,6 @@ async function outputOf(task: Task): Promise<() => Promise<string>> {
 }
 
 const plain: TaskStdio = { terminal: false, stdin: false };
-
-/** Why a runtime cannot be tried here. */
-function reasonToSkip(path: string): string | false {
-  if (!existsSync(path) || !existsSync(busybox)) return `${path} or busybox is not installed`;
-  const { layout, hierarchies } = openCgroups();
-  const unified = hierarchies.find(({ version }) => version === 2)?.mountpoint;
-  const controllers = unified === undefined ? '' : readFileSync(`${unified}/cgroup.controllers`, 'utf8');
-  if (path.endsWith('crun') && layout === 'hybrid' && controllers.trim() !== '')
-    return `crun refuses a hybrid host whose cgroup v2 has controllers, here ${controllers.trim()}`;
-  return false;
-}
 
 for (const [name, path] of [
   ['runc', '/usr/sbin/runc'],

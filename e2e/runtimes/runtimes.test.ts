@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
+import { reasonToSkip } from '../harness/oci-runtimes.ts';
 import { until } from '../harness/program.ts';
 
 for (const [name, path] of [
   ['runc', '/usr/sbin/runc'],
   ['crun', '/usr/bin/crun'],
 ] as const) {
-  describe(`gantry run --runtime ${name}`, { skip: !existsSync(path) && `${path} is not installed` }, () => {
+  describe(`gantry run --runtime ${name}`, { skip: reasonToSkip(path) }, () => {
     let engine: Engine;
     before(async () => {
       engine = await startEngine();

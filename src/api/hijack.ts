@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import type { TaskIo } from '#runtime/index.ts';
 import type { ApiDeps } from './deps.ts';
 import { statusOfKind } from './error-status.ts';
 import { flag } from './query.ts';
@@ -54,7 +55,16 @@ export function createHijackHandler({ containers, onError }: ApiDeps) {
       };
       const { options } = containers.getExec(id);
       const raw = options.terminal ?? false;
-      const io = await containers.startExec(id, size ? { size: { rows: size[0], columns: size[1] } } : {});
+      let io: TaskIo;
+      try {
+        io = await containers.startExec(id, size ? { size: { rows: size[0], columns: size[1] } } : {});
+      } catch (error) {
+        // As Docker: a command that cannot be executed is told in the stream, and its code is the exec's.
+        if (containers.getExec(id).exitCode === undefined) throw error;
+        const text = Buffer.from(`${messageOf(error)}\r\n`);
+        socket.end(Buffer.concat([Buffer.from(upgraded(raw)), raw ? text : frame('stderr', text)]));
+        return;
+      }
       socket.write(upgraded(raw));
       await pumpAttachment(connection, io, {
         raw,

@@ -36,6 +36,12 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
       .header('server', `Gantry/${deps.host.version} (linux)`)
       .header('ostype', 'linux');
   });
+  // Docker's client reads an error's body only where this header says exactly that.
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
+      reply.header('content-type', 'application/json');
+    return payload;
+  });
   app.setErrorHandler((error, request, reply) => {
     const known = isGantryError(error);
     const status = known ? statusOfKind[error.kind] : ((error as { statusCode?: number }).statusCode ?? 500);
