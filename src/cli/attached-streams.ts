@@ -36,8 +36,10 @@ export function attachStreams(connection: HijackedConnection, options: AttachOpt
         else writeError(data);
     return 'ended';
   };
+  const done = Promise.race([output(), detached.promise]);
+  done.catch(() => {}); // closed before it was awaited, where the process did not even start
   return {
-    done: Promise.race([output(), detached.promise]),
+    done,
     close() {
       input?.stop();
       socket.destroy();
