@@ -11,7 +11,7 @@ export async function debianBase(cache: string): Promise<string> {
   process.stdout.write(`\n# making a Debian base image (once per machine): mmdebstrap --variant=apt ${suite}\n`);
   const temporary = `${tar}.${process.pid}.tar`;
   const child = spawn('mmdebstrap', ['--variant=apt', suite, temporary], { stdio: ['ignore', 2, 2] });
-  const code = await new Promise((done) => child.once('close', done));
+  const code = await new Promise((done, fail) => child.once('close', done).once('error', fail));
   if (code !== 0) throw new Error(`mmdebstrap ended with ${code}`);
   renameSync(temporary, tar);
   return tar;
