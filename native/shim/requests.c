@@ -91,7 +91,8 @@ bool request_handle(struct shim *shim, struct client *client, const struct frame
       stdio_write(shim);
       return true;
     case REQUEST_STDIN_END:
-      if (shim->stdin_mode == STDIN_ONCE) shim->stdin_ended = true;
+      // A terminal outlives the clients that come and go.
+      if (shim->stdin_mode == STDIN_ONCE && !shim->terminal) shim->stdin_ended = true;
       stdio_write(shim);
       return true;
     case REQUEST_RESIZE:
