@@ -99,6 +99,8 @@ export function lateProcessSteps(
     inheritable: capabilityBits(capabilities.inheritable, host),
     ambient: capabilityBits(capabilities.ambient, host),
   };
+  // The kernel raises only what is permitted and inheritable (capabilities(7)); runc leaves the others out too.
+  sets.ambient &= sets.permitted & sets.inheritable;
   const groups = Buffer.alloc((user.additionalGids?.length ?? 0) * 4);
   user.additionalGids?.forEach((gid, index) => void groups.writeUInt32LE(gid, index * 4));
   const drop: readonly PlanStep[] = [
