@@ -6,7 +6,8 @@ import { GantryError } from '#errors/index.ts';
  */
 export type Rule = (value: unknown, pointer: string) => void;
 
-const shown = (value: unknown): string => {
+/** A value for an error, shortened. */
+export const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 };
@@ -15,7 +16,7 @@ export function refuse(pointer: string, value: unknown, wanted: string): never {
   throw new GantryError('invalid', `config.json: ${pointer || '/'} is ${shown(value)}; ${wanted}`);
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
@@ -39,14 +40,22 @@ export const flag: Rule = (value, pointer) => {
   if (typeof value !== 'boolean') refuse(pointer, value, 'it must be true or false');
 };
 
+/**
+ * A whole number. Beyond 2^53 (RLIM_INFINITY is 2^64 - 1) doubles are spaced out, so a bound is taken as the double nearest
+ * to it, which is what the number became when it was read.
+ */
 export const integer =
-  (least: number, most = Number.MAX_SAFE_INTEGER): Rule =>
+  (least: number, most: number): Rule =>
   (value, pointer) => {
-    // 2^63 and more (RLIM_INFINITY is 2^64 - 1) lose precision in JSON and still mean what they say.
-    const whole = typeof value === 'number' && Number.isInteger(value);
-    if (!whole || value < least || value > most)
-      refuse(pointer, value, `it must be a whole number from ${least}${most < 2 ** 53 - 1 ? ` to ${most}` : ''}`);
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+      refuse(pointer, value, `it must be a whole number from ${least} to ${most}`);
   };
+
+export const int32 = integer(-(2 ** 31), 2 ** 31 - 1);
+export const int64 = integer(-(2 ** 63), 2 ** 63);
+export const uint16 = integer(0, 2 ** 16 - 1);
+export const uint32 = integer(0, 2 ** 32 - 1);
+export const uint64 = integer(0, 2 ** 64);
 
 export const oneOf =
   (...names: readonly string[]): Rule =>
@@ -75,23 +84,6 @@ export const mapOf =
     if (!isObject(value)) refuse(pointer, value, 'it must be an object');
     for (const [name, entry] of Object.entries(value)) of(entry, `${pointer}/${escaped(name)}`);
   };
-
-const isNothing = (value: unknown): boolean =>
-  value === null ||
-  value === '' ||
-  value === false ||
-  value === 0 ||
-  (Array.isArray(value) && value.length === 0) ||
-  (isObject(value) && Object.values(value).every(isNothing));
-
-/** A part of the specification that is understood and not built: refused unless it asks for nothing. */
-export const notBuilt: Rule = (value, pointer) => {
-  if (isNothing(value)) return;
-  throw new GantryError(
-    'unsupported',
-    `config.json: ${pointer} is ${shown(value)}; gantry-runtime does not support it, leave it out`,
-  );
-};
 
 /**
  * An object with these fields. One that is absent or null is not checked, unless it is required; unknown ones are ignored

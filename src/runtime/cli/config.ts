@@ -1,66 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
-import type { Process, RuntimeSpec } from '#oci/index.ts';
-import {
-  absolutePath,
-  filled,
-  flag,
-  integer,
-  list,
-  mapOf,
-  matching,
-  notBuilt,
-  object,
-  oneOf,
-  type Rule,
-  refuse,
-  text,
-} from './config-rules.ts';
+import type { Process, Resources, RuntimeSpec } from '#oci/index.ts';
+import { idMappings, linuxRule } from './config-linux.ts';
+import { refuseNotBuilt } from './config-not-built.ts';
+import { processRule } from './config-process.ts';
+import { resourcesRule } from './config-resources.ts';
+import { absolutePath, filled, flag, integer, list, mapOf, matching, object, text } from './config-rules.ts';
 
-const U32 = 2 ** 32 - 1;
-const id = integer(0, U32);
-const unsigned: Rule = (value, pointer) => {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= 2 ** 64)
-    if (value !== 2 ** 64) refuse(pointer, value, 'it must be a whole number from 0');
-};
-
-const capabilities = list(matching(/^CAP_[A-Z_]+$/, 'use a name like CAP_CHOWN'));
-
-const processRule = object(
-  {
-    terminal: flag,
-    consoleSize: object({ height: integer(0, 65_535), width: integer(0, 65_535) }, ['height', 'width']),
-    user: object({ uid: id, gid: id, umask: integer(0, 0o777), additionalGids: list(id), username: notBuilt }),
-    args: (value, pointer) => {
-      list(text)(value, pointer);
-      if (Array.isArray(value) && value.length === 0) refuse(pointer, value, 'it must name a program');
-    },
-    env: list(text),
-    cwd: absolutePath,
-    capabilities: object({
-      bounding: capabilities,
-      effective: capabilities,
-      inheritable: capabilities,
-      permitted: capabilities,
-      ambient: capabilities,
-    }),
-    rlimits: list(
-      object({ type: matching(/^RLIMIT_[A-Z]+$/, 'use a name like RLIMIT_NOFILE'), soft: unsigned, hard: unsigned }, [
-        'type',
-        'soft',
-        'hard',
-      ]),
-    ),
-    noNewPrivileges: flag,
-    oomScoreAdj: integer(-1000, 1000),
-    apparmorProfile: notBuilt,
-    selinuxLabel: notBuilt,
-    ioPriority: notBuilt,
-    scheduler: notBuilt,
-    execCPUAffinity: notBuilt,
-  },
-  ['args', 'cwd'],
+const hooks = list(
+  object({ path: absolutePath, args: list(text), env: list(text), timeout: integer(1, 2 ** 31 - 1) }, ['path']),
 );
 
 const mount = object(
@@ -69,140 +18,22 @@ const mount = object(
     type: text,
     source: text,
     options: list(text),
-    uidMappings: notBuilt,
-    gidMappings: notBuilt,
+    uidMappings: idMappings,
+    gidMappings: idMappings,
   },
   ['destination'],
 );
 
-const bytes = integer(-1);
-const resources = object({
-  devices: list(
-    object(
-      {
-        allow: flag,
-        type: oneOf('', 'a', 'b', 'c', 'u'),
-        major: integer(-1, U32),
-        minor: integer(-1, U32),
-        access: matching(/^[rwm]*$/, 'use r, w and m'),
-      },
-      ['allow'],
-    ),
-  ),
-  memory: object({
-    limit: bytes,
-    reservation: bytes,
-    swap: bytes,
-    kernel: notBuilt,
-    kernelTCP: notBuilt,
-    swappiness: notBuilt,
-    disableOOMKiller: notBuilt,
-    checkBeforeUpdate: notBuilt,
-    // Every kernel that still has v1 counts below a cgroup too.
-    useHierarchy: flag,
-  }),
-  cpu: object({
-    shares: integer(0),
-    quota: integer(-1),
-    period: integer(0),
-    cpus: text,
-    mems: text,
-    burst: notBuilt,
-    idle: notBuilt,
-    realtimeRuntime: notBuilt,
-    realtimePeriod: notBuilt,
-  }),
-  pids: object({ limit: integer(-1) }),
-  unified: mapOf(text),
-  blockIO: notBuilt,
-  hugepageLimits: notBuilt,
-  network: notBuilt,
-  rdma: notBuilt,
-});
-
-const seccompAction = matching(/^SCMP_ACT_[A-Z_]+$/, 'use a name like SCMP_ACT_ERRNO');
-const seccomp = object(
+/**
+ * runtime-spec: config.md. The parts for other platforms are ignored, as is what the specification does not know
+ * (config.md#extensibility).
+ */
+export const configRule = object(
   {
-    defaultAction: seccompAction,
-    defaultErrnoRet: integer(0, 4095),
-    architectures: list(text),
-    flags: list(text),
-    listenerPath: notBuilt,
-    syscalls: list(
-      object(
-        {
-          names: list(filled),
-          action: seccompAction,
-          errnoRet: integer(0, 4095),
-          args: list(
-            object(
-              {
-                index: integer(0, 5),
-                value: unsigned,
-                valueTwo: unsigned,
-                op: matching(/^SCMP_CMP_/, 'use a name like SCMP_CMP_EQ'),
-              },
-              ['index', 'value', 'op'],
-            ),
-          ),
-        },
-        ['names', 'action'],
-      ),
+    ociVersion: matching(
+      /^1\.\d+\.\d+([-+][\w.+-]*)?$/,
+      'this runtime carries out version 1 of the runtime specification',
     ),
-  },
-  ['defaultAction'],
-);
-
-const linux = object({
-  namespaces: list(
-    object({ type: oneOf('pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'), path: absolutePath }, [
-      'type',
-    ]),
-  ),
-  devices: list(
-    object(
-      {
-        path: absolutePath,
-        type: oneOf('c', 'b', 'u', 'p'),
-        major: integer(0, U32),
-        minor: integer(0, U32),
-        fileMode: integer(0, 0o177_777),
-        uid: id,
-        gid: id,
-      },
-      ['path', 'type'],
-    ),
-  ),
-  cgroupsPath: text,
-  resources,
-  rootfsPropagation: oneOf(
-    '',
-    'private',
-    'rprivate',
-    'slave',
-    'rslave',
-    'shared',
-    'rshared',
-    'unbindable',
-    'runbindable',
-  ),
-  seccomp,
-  sysctl: mapOf(text),
-  maskedPaths: list(absolutePath),
-  readonlyPaths: list(absolutePath),
-  uidMappings: notBuilt,
-  gidMappings: notBuilt,
-  timeOffsets: notBuilt,
-  mountLabel: notBuilt,
-  intelRdt: notBuilt,
-  netDevices: notBuilt,
-  personality: notBuilt,
-  memoryPolicy: notBuilt,
-});
-
-const config = object(
-  {
-    ociVersion: matching(/^1\.\d+\.\d+/, 'this runtime carries out version 1 of the runtime specification'),
     process: processRule,
     root: object({ path: filled, readonly: flag }, ['path']),
     hostname: text,
@@ -210,20 +41,44 @@ const config = object(
     mounts: list(mount),
     annotations: mapOf(text),
     hooks: object({
-      prestart: notBuilt,
-      createRuntime: notBuilt,
-      createContainer: notBuilt,
-      startContainer: notBuilt,
-      poststart: notBuilt,
-      poststop: notBuilt,
+      prestart: hooks,
+      createRuntime: hooks,
+      createContainer: hooks,
+      startContainer: hooks,
+      poststart: hooks,
+      poststop: hooks,
     }),
-    linux,
+    linux: linuxRule,
   },
   ['ociVersion', 'root', 'process'],
 );
 
-/** Nulls that Go's encoders write for empty lists mean the same as absence. */
-const withoutNulls = (_: string, value: unknown) => (value === null ? undefined : value);
+/** Beyond any configuration, and below what a walk through it has room for. */
+const DEEPEST = 64;
+
+/**
+ * Takes away nulls in objects: those that Go's encoders write for empty lists mean the same as absence.
+ * @throws RangeError where it is nested too deep
+ */
+function dropNulls(value: unknown, depth = 0): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth > DEEPEST) throw new RangeError(`it is nested deeper than ${DEEPEST} levels`);
+  for (const [name, entry] of Object.entries(value)) {
+    if (entry !== null) dropNulls(entry, depth + 1);
+    else if (!Array.isArray(value)) Reflect.deleteProperty(value, name);
+  }
+}
+
+/** @throws GantryError invalid that names `path` */
+function parseJson(json: string, path: string): unknown {
+  try {
+    const value: unknown = JSON.parse(json);
+    dropNulls(value);
+    return value;
+  } catch (cause) {
+    throw new GantryError('invalid', `${path} is no JSON that can be read: ${messageOf(cause)}`, { cause });
+  }
+}
 
 /**
  * Reads a bundle's config.json and checks every field before anything is made (runtime-spec: config.md).
@@ -243,13 +98,9 @@ export function readConfig(bundle: string): RuntimeSpec & { readonly root: { rea
 
 /** {@link readConfig} from its text. */
 export function parseConfig(json: string, bundle: string): ReturnType<typeof readConfig> {
-  let value: unknown;
-  try {
-    value = JSON.parse(json, withoutNulls);
-  } catch (cause) {
-    throw new GantryError('invalid', `${bundle}/config.json is no JSON: ${messageOf(cause)}`, { cause });
-  }
-  config(value, '');
+  const value = parseJson(json, `${bundle}/config.json`);
+  configRule(value, '');
+  refuseNotBuilt(value);
   const spec = value as ReturnType<typeof readConfig>;
   return {
     ...spec,
@@ -260,14 +111,18 @@ export function parseConfig(json: string, bundle: string): ReturnType<typeof rea
 
 /** A process's description, as `exec --process` gives it. @throws GantryError invalid | unsupported */
 export function parseProcess(json: string, path: string): Process {
-  let value: unknown;
-  try {
-    value = JSON.parse(json, withoutNulls);
-  } catch (cause) {
-    throw new GantryError('invalid', `${path} is no JSON: ${messageOf(cause)}`, { cause });
-  }
+  const value = parseJson(json, path);
   processRule(value, '/process');
+  refuseNotBuilt(value, '/process');
   return withUser(value as Process);
+}
+
+/** Limits, as `update --resources` gives them. @throws GantryError invalid | unsupported */
+export function parseResources(json: string, path: string): Resources {
+  const value = parseJson(json, path);
+  resourcesRule(value, '/linux/resources');
+  refuseNotBuilt(value, '/linux/resources');
+  return value as Resources;
 }
 
 /** Root, where nobody is named. */
