@@ -2,6 +2,7 @@ import type { ContainerOptions, MountRequest, RestartPolicy } from '#engine/inde
 import { GantryError } from '#errors/index.ts';
 import type { PortRequest } from '#network/index.ts';
 import type { Healthcheck } from '#oci/index.ts';
+import { bindOf, type MountBody, mountOf, tmpfsOf } from './mount-requests.ts';
 
 /** The body of POST /containers/create, as far as Gantry reads it. */
 export interface CreateBody {
@@ -57,15 +58,7 @@ interface HostConfig {
   OomScoreAdj?: number;
   Tmpfs?: Record<string, string> | null;
   LogConfig?: { Type?: string; Config?: Record<string, string> | null };
-  Mounts?:
-    | {
-        Type: string;
-        Source?: string;
-        Target: string;
-        ReadOnly?: boolean;
-        VolumeOptions?: { NoCopy?: boolean } | null;
-      }[]
-    | null;
+  Mounts?: readonly MountBody[] | null;
   RestartPolicy?: { Name?: string; MaximumRetryCount?: number };
   ConsoleSize?: [number, number] | null;
   Devices?: unknown[] | null;
@@ -100,26 +93,28 @@ function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest
   );
 }
 
-/** `source:target[:options]` of -v. */
-function bindOf(bind: string): MountRequest {
-  const [source = '', target, mode = ''] = bind.split(':');
-  if (target === undefined) return { type: 'volume', target: source };
-  const options = mode.split(',').filter((option) => option !== '');
-  const readOnly = options.includes('ro');
-  for (const option of options)
-    if (!/^(?:ro|rw|z|Z|nocopy|r?private|r?shared|r?slave)$/.test(option))
-      throw new GantryError('invalid', `invalid mode "${mode}" in "${bind}"`);
-  return source.startsWith('/')
-    ? {
-        type: 'bind',
-        source,
-        target,
-        readOnly,
-        createSource: true,
-        options: options.filter((o) => /private|shared|slave/.test(o)),
-      }
-    : { type: 'volume', source, target, readOnly, noCopy: options.includes('nocopy') };
-}
+/** Settings of Docker's that would change a container and are not built. */
+const notBuilt = [
+  'BlkioDeviceReadBps',
+  'BlkioDeviceReadIOps',
+  'BlkioDeviceWriteBps',
+  'BlkioDeviceWriteIOps',
+  'BlkioWeight',
+  'BlkioWeightDevice',
+  'CgroupParent',
+  'CpuRealtimePeriod',
+  'CpuRealtimeRuntime',
+  'CpusetMems',
+  'DeviceCgroupRules',
+  'DeviceRequests',
+  'DnsOptions',
+  'DnsSearch',
+  'KernelMemory',
+  'MemorySwappiness',
+  'OomKillDisable',
+  'StorageOpt',
+  'VolumeDriver',
+] as const;
 
 /** What is understood and not built: refused, never ignored. */
 function refuse(host: HostConfig): void {
@@ -134,6 +129,11 @@ function refuse(host: HostConfig): void {
     [`cgroup namespace mode "${host.CgroupnsMode}"`, !['', 'private'].includes(host.CgroupnsMode ?? '')],
     [`log driver "${host.LogConfig?.Type}"`, !['', 'json-file', 'none'].includes(host.LogConfig?.Type ?? '')],
   ];
+  for (const name of notBuilt) {
+    const value = (host as Readonly<Record<string, unknown>>)[name];
+    const asked = Array.isArray(value) ? value.length > 0 : Boolean(value) && value !== -1;
+    if (asked) throw new GantryError('unsupported', `HostConfig.${name} (${JSON.stringify(value)}): not supported yet`);
+  }
   for (const [what, asked] of unsupported)
     if (asked) throw new GantryError('unsupported', `${what}: not supported yet`);
 }
@@ -171,17 +171,7 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
   const mounts: MountRequest[] = [
     ...(host.Binds ?? []).map(bindOf),
     ...Object.keys(body.Volumes ?? {}).map((target): MountRequest => ({ type: 'volume', target })),
-    ...(host.Mounts ?? []).map((mount): MountRequest => {
-      if (mount.Type !== 'bind' && mount.Type !== 'volume' && mount.Type !== 'tmpfs')
-        throw new GantryError('unsupported', `mount type "${mount.Type}" at ${mount.Target}: not supported yet`);
-      return {
-        type: mount.Type,
-        target: mount.Target,
-        readOnly: mount.ReadOnly ?? false,
-        noCopy: mount.VolumeOptions?.NoCopy ?? false,
-        ...(mount.Source ? { source: mount.Source } : {}),
-      };
-    }),
+    ...(host.Mounts ?? []).filter(({ Type }) => Type !== 'tmpfs').map(mountOf),
   ];
   const entrypoint = list(body.Entrypoint);
   const command = list(body.Cmd);
@@ -210,7 +200,7 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('ports', host.PortBindings ? portsOf(host.PortBindings) : undefined),
     ...some('exposedPorts', body.ExposedPorts ? Object.keys(body.ExposedPorts) : undefined),
     ...some('publishAll', host.PublishAllPorts),
-    ...some('tmpfs', host.Tmpfs),
+    ...some('tmpfs', tmpfsOf(host.Tmpfs, host.Mounts)),
     ...some('memoryBytes', host.Memory),
     ...some('memorySwapBytes', host.MemorySwap),
     ...some('memoryReservationBytes', host.MemoryReservation),

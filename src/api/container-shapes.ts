@@ -34,7 +34,8 @@ function humanDuration(seconds: number): string {
   if (hours < 48) return `${hours} hours`;
   if (hours < 24 * 14) return `${Math.floor(hours / 24)} days`;
   if (hours < 24 * 60) return `${Math.floor(hours / 24 / 7)} weeks`;
-  return `${Math.floor(hours / 24 / 30)} months`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(hours / 24 / 365)} years`;
 }
 
 const mountsOf = (container: Container) =>

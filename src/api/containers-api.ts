@@ -3,7 +3,8 @@ import { GantryError } from '#errors/index.ts';
 import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { inspectionOf, summaryOf } from './container-shapes.ts';
 import type { ApiDeps } from './deps.ts';
-import { filters, flag, integer, type Query, time } from './query.ts';
+import { filters, flag, integer, labelsFit, pattern, type Query, refuseFilters, time } from './query.ts';
+import { statsApi } from './stats-api.ts';
 import { clientSignal, frame, write } from './streams.ts';
 
 interface Route {
@@ -12,13 +13,16 @@ interface Route {
 }
 
 /** /containers and what hangs under it, except attach (hijack.ts). */
-export function containersApi(app: FastifyInstance, { containers, host, onError }: ApiDeps): void {
+export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
+  const { containers, host, onError } = deps;
+  statsApi(app, deps);
   app.get<Route>('/containers/json', async ({ query }) => {
     const wanted = filters(query.filters);
     const all = flag(query.all) || wanted.has('status') || query.limit !== undefined;
     const limit = integer('limit', query.limit);
-    const known = new Set(['id', 'name', 'status', 'label', 'ancestor']);
-    for (const key of wanted.keys()) if (!known.has(key)) throw new GantryError('invalid', `invalid filter '${key}'`);
+    refuseFilters(wanted, ['id', 'name', 'status', 'label', 'ancestor']);
+    if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');
+    const names = wanted.get('name')?.map((name) => pattern(name.replace(/^\^?\//, '^')));
     const rows = containers
       .list()
       .filter(
@@ -27,14 +31,10 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
       .filter(
         (c) =>
           (wanted.get('id')?.some((id) => c.id.startsWith(id)) ?? true) &&
-          (wanted.get('name')?.some((name) => new RegExp(name.replace(/^\^?\//, '^')).test(c.name)) ?? true) &&
+          (names?.some((name) => name.test(c.name)) ?? true) &&
           (wanted.get('status')?.includes(c.state.status) ?? true) &&
           (wanted.get('ancestor')?.some((image) => image === c.imageName || c.imageId.includes(image)) ?? true) &&
-          (wanted.get('label')?.every((label) => {
-            const [key = '', value] = label.split('=', 2);
-            return value === undefined ? key in c.resolved.labels : c.resolved.labels[key] === value;
-          }) ??
-            true),
+          labelsFit(c.resolved.labels, wanted.get('label')),
       )
       .toSorted((a, b) => b.created.localeCompare(a.created));
     return (limit === undefined || limit <= 0 ? rows : rows.slice(0, limit)).map(summaryOf);
@@ -43,9 +43,10 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
     const { container, warnings } = await containers.create(containerOptionsOf(body, query.name));
     return reply.code(201).send({ Id: container.id, Warnings: warnings });
   });
-  app.get<Route>('/containers/:id/json', async ({ params }) =>
-    inspectionOf(containers.get(params.id), host.storageDriver),
-  );
+  app.get<Route>('/containers/:id/json', async ({ params, query }) => {
+    if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');
+    return inspectionOf(containers.get(params.id), host.storageDriver);
+  });
   app.post<Route>('/containers/:id/start', async ({ params }, reply) =>
     reply.code((await containers.start(params.id)) ? 204 : 304).send(),
   );
@@ -59,6 +60,8 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
   });
   app.post<Route>('/containers/:id/restart', async ({ params, query }, reply) => {
     const seconds = integer('t', query.t);
+    if (query.signal)
+      throw new GantryError('unsupported', `restart with signal "${query.signal}" is not supported yet`);
     await containers.restart(params.id, seconds === undefined ? {} : { timeoutSeconds: seconds });
     return reply.code(204).send();
   });
@@ -141,7 +144,9 @@ export function containersApi(app: FastifyInstance, { containers, host, onError 
     }
     return reply;
   });
-  app.get<Route>('/containers/:id/top', async ({ params }) => {
+  app.get<Route>('/containers/:id/top', async ({ params, query }) => {
+    if (query.ps_args && query.ps_args !== '-ef')
+      throw new GantryError('unsupported', `top with the ps options "${query.ps_args}" is not supported yet`);
     const rows = await containers.top(params.id);
     return {
       Titles: ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'],

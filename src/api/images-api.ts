@@ -2,8 +2,9 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { GantryError } from '#errors/index.ts';
 import type { Image, ProgressEvent } from '#images/index.ts';
+import type { Platform } from '#oci/index.ts';
 import type { ApiDeps } from './deps.ts';
-import { credentialsOf, filters, flag, type Query } from './query.ts';
+import { credentialsOf, filters, flag, labelsFit, type Query, refuseFilters } from './query.ts';
 import { clientSignal, jsonLines } from './streams.ts';
 
 interface Route {
@@ -11,11 +12,18 @@ interface Route {
   Querystring: Query;
 }
 
-/** A progress event as Docker's JSON line. */
+/**
+ * A progress event as Docker's JSON line. Lines of a layer carry a progressDetail even where nothing is known, since by
+ * it a client tells a layer's row from a line of its own.
+ */
 export const progressLine = ({ id, status, current, total }: ProgressEvent) => ({
   status,
   ...(id === undefined ? {} : { id }),
-  ...(current === undefined ? {} : { progressDetail: { current, ...(total === undefined ? {} : { total }) } }),
+  ...(current !== undefined
+    ? { progressDetail: { current, ...(total === undefined ? {} : { total }) } }
+    : id !== undefined && /^[0-9a-f]{12}$/.test(id)
+      ? { progressDetail: {} }
+      : {}),
 });
 
 const summary = (image: Image, containers: number) => ({
@@ -50,6 +58,18 @@ const inspection = (image: Image, driver: string) => ({
   Descriptor: image.manifest,
 });
 
+/** `os/architecture[/variant]` of a query. @throws GantryError invalid */
+function platformOf(text: string | undefined): { platform?: Platform } {
+  if (text === undefined || text === '') return {};
+  const [os = '', architecture = '', variant, ...more] = text.split('/');
+  if (os === '' || architecture === '' || more.length > 0)
+    throw new GantryError(
+      'invalid',
+      `"${text}" is not a platform; expected os/architecture[/variant], e.g. linux/amd64`,
+    );
+  return { platform: { os, architecture, ...(variant === undefined ? {} : { variant }) } };
+}
+
 const withTag = (name: string, tag: string | undefined) =>
   tag === undefined || tag === '' ? name : tag.includes(':') ? `${name}@${tag}` : `${name}:${tag}`;
 
@@ -58,9 +78,7 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
   const users = (id: string) => containers.list().filter((c) => c.imageId === id);
   app.get<Route>('/images/json', async ({ query }) => {
     const wanted = filters(query.filters);
-    for (const key of wanted.keys())
-      if (!['reference', 'dangling', 'label'].includes(key))
-        throw new GantryError('invalid', `invalid filter '${key}'`);
+    refuseFilters(wanted, ['reference', 'dangling', 'label']);
     const patterns = wanted.get('reference')?.map(
       (p) =>
         new RegExp(
@@ -77,12 +95,7 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
           (patterns === undefined ||
             image.tags.some((tag) => patterns.some((p) => p.test(tag) || p.test(tag.replace(/:[^:/]*$/, ''))))) &&
           (dangling === undefined || flag(dangling) === (image.tags.length === 0)) &&
-          (wanted.get('label')?.every((label) => {
-            const [key = '', value] = label.split('=', 2);
-            const has = image.config.config?.Labels?.[key];
-            return value === undefined ? has !== undefined : has === value;
-          }) ??
-            true),
+          labelsFit(image.config.config?.Labels ?? {}, wanted.get('label')),
       )
       .toSorted((a, b) => (b.config.created ?? '').localeCompare(a.config.created ?? ''))
       .map((image) => summary(image, users(image.id).length));
@@ -93,9 +106,11 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
       if (query.fromSrc !== undefined) {
         if (query.fromSrc !== '-')
           throw new GantryError('unsupported', `import from "${query.fromSrc}": only a stream ("-") is supported`);
+        if (query.changes) throw new GantryError('unsupported', 'import with changes (-c) is not supported yet');
         const image = await images.import(body, {
           ...(query.repo ? { reference: withTag(query.repo, query.tag) } : {}),
           ...(query.message ? { message: query.message } : {}),
+          ...platformOf(query.platform),
           signal,
         });
         send({ status: image.id });
@@ -105,6 +120,7 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
       const reference = withTag(query.fromImage, query.tag);
       const image = await images.pull(reference, {
         credentials: credentialsOf(headers['x-registry-auth']),
+        ...platformOf(query.platform),
         signal,
         onProgress: (event) => send(progressLine(event)),
       });

@@ -31,6 +31,31 @@ export function filters(value: string | undefined): ReadonlyMap<string, readonly
   }
 }
 
+/** @throws GantryError invalid for a filter that is none of the known ones: none is passed over in silence */
+export function refuseFilters(wanted: ReadonlyMap<string, unknown>, known: readonly string[]): void {
+  for (const key of wanted.keys())
+    if (!known.includes(key))
+      throw new GantryError('invalid', `invalid filter '${key}'; known are ${known.join(', ')}`);
+}
+
+/** Whether labels have each wanted `key` or `key=value`. */
+export const labelsFit = (labels: Readonly<Record<string, string>>, wanted: readonly string[] = []): boolean =>
+  wanted.every((text) => {
+    const at = text.indexOf('=');
+    if (at < 0) return Object.hasOwn(labels, text);
+    const key = text.slice(0, at);
+    return Object.hasOwn(labels, key) && labels[key] === text.slice(at + 1);
+  });
+
+/** A filter's regular expression. @throws GantryError invalid */
+export function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new GantryError('invalid', `the filter "${text}" is not a pattern: ${messageOf(error)}`);
+  }
+}
+
 /** The `X-Registry-Auth` header: base64url JSON. */
 export function credentialsOf(header: string | string[] | undefined): Credentials | undefined {
   if (typeof header !== 'string' || header === '') return undefined;

@@ -10,7 +10,7 @@ import { apiVersion, systemApi } from './system-api.ts';
 
 /** Operations of the Engine API that are understood and not built. */
 const notBuilt =
-  /^\/(?:commit|session|grpc|system\/df|build\/prune|(?:containers|images|networks|volumes)\/prune|images\/search|distribution\/|plugins|networks\/|containers\/[^/]+\/(?:archive|update|attach\/ws|stats)|volumes\/)/;
+  /^\/(?:commit|session|grpc|system\/df|build\/prune|(?:containers|images|networks|volumes)\/prune|images\/search|distribution\/|plugins|networks\/|containers\/[^/]+\/(?:archive|update|attach\/ws)|volumes\/)/;
 
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {

@@ -3,7 +3,7 @@ import { cpus, hostname, release, totalmem } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { GantryError } from '#errors/index.ts';
 import type { ApiDeps } from './deps.ts';
-import { filters, type Query, time } from './query.ts';
+import { filters, labelsFit, type Query, refuseFilters, time } from './query.ts';
 import { clientSignal, write } from './streams.ts';
 
 export const apiVersion = '1.48';
@@ -188,7 +188,19 @@ export function systemApi(
     Options: {},
     Labels: {},
   });
-  app.get('/networks', async () => networks.list().map(network));
+  app.get<{ Querystring: Query }>('/networks', async ({ query }) => {
+    const wanted = filters(query.filters);
+    refuseFilters(wanted, ['id', 'name', 'driver']);
+    return networks
+      .list()
+      .map(network)
+      .filter(
+        (n) =>
+          (wanted.get('id')?.some((id) => n.Id.startsWith(id)) ?? true) &&
+          (wanted.get('name')?.some((name) => n.Name.includes(name)) ?? true) &&
+          (wanted.get('driver')?.includes(n.Driver) ?? true),
+      );
+  });
   app.get<{ Params: { id: string } }>('/networks/:id', async ({ params }) => network(networks.get(params.id)));
   const volume = (v: ReturnType<typeof volumes.list>[number]) => ({
     Name: v.name,
@@ -199,7 +211,20 @@ export function systemApi(
     Scope: 'local',
     Options: null,
   });
-  app.get('/volumes', async () => ({ Volumes: volumes.list().map(volume), Warnings: null }));
+  app.get<{ Querystring: Query }>('/volumes', async ({ query }) => {
+    const wanted = filters(query.filters);
+    refuseFilters(wanted, ['name', 'driver', 'label']);
+    const found = volumes
+      .list()
+      .map(volume)
+      .filter(
+        (v) =>
+          (wanted.get('name')?.some((name) => v.Name.includes(name)) ?? true) &&
+          (wanted.get('driver')?.includes(v.Driver) ?? true) &&
+          labelsFit(v.Labels, wanted.get('label')),
+      );
+    return { Volumes: found, Warnings: null };
+  });
   app.get<{ Params: { name: string } }>('/volumes/:name', async ({ params }) => {
     const found = volumes.get(params.name);
     if (found === undefined) throw new GantryError('not-found', `get ${params.name}: no such volume`);
