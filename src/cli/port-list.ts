@@ -8,9 +8,9 @@ export function portList(ports: readonly Port[]): string {
   const sorted = ports.toSorted(
     (a, b) =>
       a.PrivatePort - b.PrivatePort ||
-      (a.IP ?? '').localeCompare(b.IP ?? '') ||
+      compare(a.IP ?? '', b.IP ?? '') ||
       (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
-      a.Type.localeCompare(b.Type),
+      compare(a.Type, b.Type),
   );
   const groups = new Map<string, { first: number; last: number; publicFirst: number | undefined; key: string }>();
   const single: string[] = [];
@@ -33,6 +33,8 @@ export function portList(ports: readonly Port[]): string {
     ', ',
   );
 }
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 const address = (ip: string | undefined) =>
   ip === undefined || ip === '' ? '' : `${ip.includes(':') ? `[${ip}]` : ip}:`;
