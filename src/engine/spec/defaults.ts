@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import type { DeviceRule, Mount, NamespaceType } from '#oci/index.ts';
 
 /** The 14 capabilities of an ordinary container, as moby has them. */
@@ -24,7 +25,7 @@ export const allCapabilities: readonly string[] =
     .split(' ')
     .map((name) => `CAP_${name}`);
 
-export const maskedPaths: readonly string[] = [
+const maskedAlways: readonly string[] = [
   '/proc/acpi',
   '/proc/asound',
   '/proc/interrupts',
@@ -38,6 +39,30 @@ export const maskedPaths: readonly string[] = [
   '/sys/devices/virtual/powercap',
   '/sys/firmware',
 ];
+
+let masked: readonly string[] | undefined;
+
+/** Paths that tell of the host or of its other tenants; the processors' thermal counters of this host among them. */
+export function maskedPaths(): readonly string[] {
+  masked ??= [
+    ...maskedAlways,
+    ...possibleProcessors()
+      .map((cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`)
+      .filter((path) => existsSync(path)),
+  ];
+  return masked;
+}
+
+/** The list `0-3,8` of sysfs as numbers (linux: Documentation/admin-guide/cputopology.rst). */
+function possibleProcessors(): readonly number[] {
+  return readFileSync('/sys/devices/system/cpu/possible', 'utf8')
+    .trim()
+    .split(',')
+    .flatMap((range) => {
+      const [first = 0, last = first] = range.split('-').map(Number);
+      return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
+    });
+}
 
 export const readonlyPaths: readonly string[] = [
   '/proc/bus',

@@ -270,7 +270,7 @@ export function composeSpec(input: ComposeInput): {
         ...options.sysctls,
       },
       ...(security.seccomp ? { seccomp: defaultSeccompProfile(capabilities) } : {}),
-      maskedPaths: options.privileged ? [] : maskedPaths,
+      maskedPaths: options.privileged ? [] : maskedPaths(),
       readonlyPaths: options.privileged ? [] : readonlyPaths,
     },
   };
