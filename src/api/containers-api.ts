@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
 import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { inspectionOf, summaryOf } from './container-shapes.ts';
 import type { ApiDeps } from './deps.ts';
@@ -40,8 +40,15 @@ export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
     return (limit === undefined || limit <= 0 ? rows : rows.slice(0, limit)).map(summaryOf);
   });
   app.post<Route & { Body: CreateBody }>('/containers/create', async ({ query, body }, reply) => {
-    const { container, warnings } = await containers.create(containerOptionsOf(body, query.name));
-    return reply.code(201).send({ Id: container.id, Warnings: warnings });
+    try {
+      const { container, warnings } = await containers.create(containerOptionsOf(body, query.name));
+      return reply.code(201).send({ Id: container.id, Warnings: warnings });
+    } catch (error) {
+      // A 404 means a missing image here: Docker's client pulls and tries again. Nothing else may answer so.
+      if (isGantryError(error, 'not-found') && error.code !== 'image-not-found')
+        throw new GantryError('invalid', error.message, { code: error.code, cause: error });
+      throw error;
+    }
   });
   app.get<Route>('/containers/:id/json', async ({ params, query }) => {
     if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');

@@ -203,13 +203,13 @@ export function systemApi(
   });
   app.get<{ Params: { id: string } }>('/networks/:id', async ({ params }) => network(networks.get(params.id)));
   const volume = (v: ReturnType<typeof volumes.list>[number]) => ({
-    Name: v.name,
-    Driver: 'local',
-    Mountpoint: v.path,
     CreatedAt: v.created,
+    Driver: 'local',
     Labels: v.labels,
-    Scope: 'local',
+    Mountpoint: v.path,
+    Name: v.name,
     Options: null,
+    Scope: 'local',
   });
   app.get<{ Querystring: Query }>('/volumes', async ({ query }) => {
     const wanted = filters(query.filters);

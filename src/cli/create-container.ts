@@ -54,8 +54,8 @@ function claimIdFile(path: string): void {
     writeFileSync(path, '', { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
-      throw new Failure(`container ID file found, make sure the other container isn't running or delete ${path}`, 125);
-    throw new Failure(`failed to create the container ID file: ${messageOf(error)}`, 125);
+      throw new Failure(`container ID file found, make sure the other container isn't running or delete ${path}`, 1);
+    throw new Failure(`failed to create the container ID file: ${messageOf(error)}`, 1);
   }
 }
 
