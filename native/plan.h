@@ -40,6 +40,7 @@
   X(HOSTNAME, 54, "s")                    \
   X(DOMAINNAME, 55, "s")                  \
   X(PIVOT, 56, "")                        \
+  X(CHROOT, 57, "")                       \
   X(SESSION, 60, "")                      \
   X(CONSOLE, 61, "nnnn")                  \
   X(STDIO_OWNER, 62, "n")                 \
@@ -56,7 +57,9 @@
   X(NO_NEW_PRIVILEGES, 73, "")            \
   X(SECCOMP, 74, "nb")                    \
   X(CLOSE_FDS, 75, "n")                   \
-  X(EXEC, 76, "llln")
+  X(EXEC, 76, "llln")                     \
+  X(LOOKUP, 77, "ls")                     \
+  X(KEYRING, 78, "s")
 
 enum plan_code {
 #define X(name, code, signature) OP_##name = code,

@@ -1,6 +1,7 @@
 // gantry-launcher PLAN RESULT: carries out the plan in the file PLAN with its own stdio, and writes to the fd RESULT either
 // `u32 1, u32 pid, u64 start time` when the process waits for its start, or an error (src/runtime/launch-error.ts). Then it
-// ends, and leaves the process to whoever reaps; with `foreground` it stays, forwards signals and ends as the process does.
+// ends, and leaves the process to whoever reaps; with `foreground` it stays, forwards signals, serves the process's terminal,
+// unless that goes to a console socket, and ends as the process does.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -66,10 +67,15 @@ int main(int argc, char **argv) {
   const int stdio[] = {0, 1, 2};
   if (!launch(&plan, stdio, &launched)) return failed(result, &launched.failure, launched.failure_length);
   const struct plan_op *console = plan_find(&plan, OP_CONSOLE_SOCKET);
-  if (launched.master >= 0 && (console == NULL || !send_console(console->args[0].bytes, launched.master))) {
-    int error = console == NULL ? EINVAL : errno;
+  bool stays = plan_find(&plan, OP_FOREGROUND) != NULL, terminal = launched.master >= 0 && console == NULL;
+  if (terminal && !stays) {
     kill_launched(&launched);
-    return report_error(result, error, console == NULL ? "a terminal needs a console socket" : console->args[0].bytes);
+    return report_error(result, EINVAL, "a terminal needs a console socket");
+  }
+  if (launched.master >= 0 && console != NULL && !send_console(console->args[0].bytes, launched.master)) {
+    int error = errno;
+    kill_launched(&launched);
+    return report_error(result, error, console->args[0].bytes);
   }
   struct ready ready = {STATUS_READY, (uint32_t)launched.pid, process_start_time(launched.pid)};
   if (!report(result, &ready, sizeof ready)) {
@@ -77,5 +83,5 @@ int main(int argc, char **argv) {
     return EXIT_LAUNCH;
   }
   close(result);
-  return plan_find(&plan, OP_FOREGROUND) == NULL ? 0 : foreground(&plan, &launched);
+  return stays ? foreground(&plan, &launched, terminal) : 0;
 }

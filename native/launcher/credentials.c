@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -85,4 +86,11 @@ int step_seccomp(struct steps *steps, const struct plan_arg *args) {
       .filter = (void *)args[1].bytes,
   };
   return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, args[0].number, &program);
+}
+
+// keyrings(7): without a session keyring of its own the process could read the keys of whoever started it. A kernel
+// without keys has none to read.
+int step_keyring(struct steps *steps, const struct plan_arg *args) {
+  (void)steps;
+  return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, args[0].bytes) < 0 && errno != ENOSYS ? -1 : 0;
 }

@@ -35,6 +35,28 @@ static int try_candidates(const struct plan_arg *candidates, char **argv, char *
   return verdict;
 }
 
+// How an error names the command: see src/runtime/launch-error.ts.
+static void name_command(struct steps *steps, const char *name, bool interpreter) {
+  snprintf(steps->detail, sizeof steps->detail, "%c%s", interpreter ? 'i' : strchr(name, '/') != NULL ? 's' : 'p', name);
+}
+
+// Whether execve(2) has a file to try. What only the process's own identity can tell is left to it.
+int step_lookup(struct steps *steps, const struct plan_arg *args) {
+  int verdict = ENOENT;
+  for (const char *path = plan_next(&args[0], NULL); path != NULL; path = plan_next(&args[0], path)) {
+    struct stat found;
+    if (stat(path, &found) < 0) {
+      if (!is_missing(errno)) return 0;
+      continue;
+    }
+    if (!S_ISDIR(found.st_mode) && (found.st_mode & 0111) != 0) return 0;
+    verdict = S_ISDIR(found.st_mode) ? EISDIR : EACCES;
+  }
+  name_command(steps, args[1].bytes, false);
+  errno = verdict;
+  return -1;
+}
+
 // An fd that stays open at exec, for the init that goes on reporting.
 static int hand_status_to_init(struct steps *steps) {
   if (steps->status == INIT_STATUS) return fcntl(INIT_STATUS, F_SETFD, 0);
@@ -56,8 +78,7 @@ int exec_run(struct steps *steps, const struct plan_op *op) {
     error = errno;
   else
     error = try_candidates(&op->args[0], argv, env, &interpreter);
-  const char *name = argv == NULL || argv[0] == NULL ? "" : argv[0];
-  snprintf(steps->detail, sizeof steps->detail, "%c%s", interpreter ? 'i' : strchr(name, '/') != NULL ? 's' : 'p', name);
+  name_command(steps, argv == NULL || argv[0] == NULL ? "" : argv[0], interpreter);
   child_report(steps, error);
   return is_missing(error) ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }

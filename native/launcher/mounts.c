@@ -157,3 +157,9 @@ int step_pivot(struct steps *steps, const struct plan_arg *args) {
   close_keeping_errno(old);
   return done ? 0 : -1;
 }
+
+// Where pivot_root(2) is not possible, on an initramfs: the root is moved over / already.
+int step_chroot(struct steps *steps, const struct plan_arg *args) {
+  (void)args;
+  return fchdir(steps->root) == 0 && chroot(".") == 0 && chdir("/") == 0 ? 0 : -1;
+}

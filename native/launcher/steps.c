@@ -82,6 +82,8 @@ static step *step_of(uint16_t code) {
       return step_domainname;
     case OP_PIVOT:
       return step_pivot;
+    case OP_CHROOT:
+      return step_chroot;
     case OP_SESSION:
       return step_session;
     case OP_CONSOLE:
@@ -110,6 +112,10 @@ static step *step_of(uint16_t code) {
       return step_no_new_privileges;
     case OP_SECCOMP:
       return step_seccomp;
+    case OP_LOOKUP:
+      return step_lookup;
+    case OP_KEYRING:
+      return step_keyring;
     case OP_CLONE:
     case OP_READY:
     case OP_EXEC:

@@ -28,14 +28,16 @@ int step_fail(struct steps *steps, int error, const char *about);
 step step_open, step_pidfd, step_setns, step_write, step_unshare, step_propagation, step_hostname, step_domainname;
 // mounts.c
 step step_fsopen, step_fsconfig, step_fsmount, step_open_tree, step_setattr, step_root, step_attach, step_mask, step_readonly,
-    step_root_attr, step_path_attr, step_pivot;
+    step_root_attr, step_path_attr, step_pivot, step_chroot;
 // nodes.c
 step step_symlink, step_node, step_mkdir;
 // console.c
 step step_session, step_console, step_stdio_owner;
 // credentials.c
 step step_rlimit, step_umask, step_bounding, step_keep_caps, step_groups, step_ids, step_capset, step_ambient,
-    step_no_new_privileges, step_seccomp;
+    step_no_new_privileges, step_seccomp, step_keyring;
+// exec.c
+step step_lookup;
 // cwd.c
 step step_cwd;
 

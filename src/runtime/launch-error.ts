@@ -45,6 +45,7 @@ export function launchError(failure: LaunchFailure, steps: readonly PlanStep[] =
   const step = steps[failure.index];
   switch (failure.operation) {
     case 'exec':
+    case 'lookup':
       return commandError(detail, name, errnoText(errno));
     case 'command':
       return new GantryError('internal', `${detail} exited with ${errno}`, { code: 'command-failed' });

@@ -95,6 +95,8 @@ export const operations = {
   domainname: [55, 's'],
   /** The root becomes /, the host's is gone. */
   pivot: [56, ''],
+  /** In place of `pivot` where the host's root is an initramfs. The host's mounts stay, below the new root. */
+  chroot: [57, ''],
 
   // The process.
   session: [60, ''],
@@ -128,6 +130,10 @@ export const operations = {
    * (our init)
    */
   exec: [76, 'llln'],
+  /** candidate paths, the command's name: fails as exec would where none of them can be run */
+  lookup: [77, 'ls'],
+  /** The name of a session keyring of the process's own (keyrings(7)). */
+  keyring: [78, 's'],
 } as const satisfies Readonly<Record<string, readonly [code: number, signature: string]>>;
 
 export type OperationName = keyof typeof operations;
