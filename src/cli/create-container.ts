@@ -1,6 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { isGantryError, messageOf } from '#errors/index.ts';
-import { familiarReference, isDigest, parseReference, type Reference } from '#oci/index.ts';
 import type { CommandContext } from './command.ts';
 import { type ContainerFlags, containerBody, type Streams } from './container-body.ts';
 import { Failure } from './failure.ts';
@@ -14,10 +13,7 @@ export async function createContainer(
 ): Promise<string> {
   const { values, args } = flags;
   const [image = '', ...command] = args;
-  const reference =
-    /^(?:sha256:)?[0-9a-f]{64}$/.test(image) && (isDigest(image) || image.length === 64)
-      ? undefined
-      : parseReference(image);
+  if (!plainName.test(image)) await referenceOf(image); // refused here, with the reason
   const body = containerBody(flags, image, command, streams);
   const policy = values.pull ?? 'missing';
   const create = () =>
@@ -27,16 +23,16 @@ export async function createContainer(
     });
   if (values.cidfile !== '') claimIdFile(values.cidfile);
   try {
-    if (policy === 'always' && reference !== undefined) await pull(context, flags, reference);
+    if (policy === 'always' && !isId(image)) await pull(context, flags, image);
     let created: Awaited<ReturnType<typeof create>>;
     try {
       created = await create();
     } catch (error) {
       const missing =
         isGantryError(error, 'not-found') && /No such image|does not match the specified platform/i.test(error.message);
-      if (!missing || policy !== 'missing' || reference === undefined) throw error;
-      if (!values.quiet) writeError(`Unable to find image '${familiarReference(reference)}' locally\n`);
-      await pull(context, flags, reference);
+      if (!missing || policy !== 'missing' || isId(image)) throw error;
+      if (!values.quiet) writeError(`Unable to find image '${await familiar(image)}' locally\n`);
+      await pull(context, flags, image);
       created = await create();
     }
     for (const warning of created.Warnings ?? []) writeError(`WARNING: ${warning}\n`);
@@ -59,11 +55,24 @@ function claimIdFile(path: string): void {
   }
 }
 
-async function pull(context: CommandContext, { values }: ContainerFlags, reference: Reference): Promise<void> {
+/** What reads as a name at first sight. Only others are looked at closer: what reads them loads all of node:crypto. */
+const plainName = /^[a-z0-9]+(?:[._/:@-]+[a-z0-9]+)*$/;
+
+/** An engine's own name for an image, which no registry knows. */
+const isId = (image: string) => /^(?:sha256:)?[0-9a-f]{64}$/.test(image);
+
+async function referenceOf(image: string) {
+  const { parseReference } = await import('#oci/index.ts');
+  return parseReference(image);
+}
+
+async function familiar(image: string): Promise<string> {
+  const { familiarReference } = await import('#oci/index.ts');
+  return familiarReference(await referenceOf(image));
+}
+
+async function pull(context: CommandContext, { values }: ContainerFlags, image: string): Promise<void> {
   const { pullImage } = await import('./pull-image.ts');
-  await pullImage(context, reference, {
-    platform: values.platform,
-    quiet: values.quiet,
-    to: { fd: 2, write: writeError },
-  });
+  const to = { fd: 2, write: writeError } as const;
+  await pullImage(context, await referenceOf(image), { platform: values.platform, quiet: values.quiet, to });
 }

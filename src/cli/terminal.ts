@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { isatty } from 'node:tty';
 import { GantryError } from '#errors/index.ts';
 
@@ -44,7 +43,10 @@ export function enterRawMode({ output }: { output: boolean }): () => void {
   stdin.setRawMode(true);
   // Node's raw mode still turns every line feed into two characters, which shifts whatever a full-screen program draws.
   // What setRawMode(false) puts back holds this too. Without stty that flaw is all there is.
-  if (output) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+  if (output)
+    process
+      .getBuiltinModule('node:child_process')
+      .spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   return restore;
 }
 
