@@ -20,9 +20,12 @@ export async function quietly(
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}: ${said}`);
 }
 
-/** A command that runs in the network namespace `name`, so that a peer's firewall rules stay out of the host's. */
+/**
+ * A command that runs in the network namespace `name`, so that a peer's firewall rules stay out of the host's. Not by
+ * `ip netns exec`: that hides the host's cgroups.
+ */
 export const inNamespace = (name: string | undefined, command: readonly string[]): readonly [string, string[]] => {
-  const [program = '', ...args] = name === undefined ? command : ['ip', 'netns', 'exec', name, ...command];
+  const [program = '', ...args] = name === undefined ? command : ['nsenter', `--net=/run/netns/${name}`, ...command];
   return [program, args];
 };
 
@@ -59,14 +62,15 @@ export async function startDocker(root: string, namespace: string | undefined): 
   child.stderr?.on('data', (data: Buffer) => {
     said += data.toString('utf8');
   });
-  await until(() => {
+  const gone = new Promise((done) => child.once('close', done));
+  await until(async () => {
     if (child.exitCode !== null) throw new Error(`dockerd ended: ${said}`);
-    return existsSync(socket) ? true : undefined;
+    const probe = spawnSync('docker', ['version'], { env: { ...process.env, DOCKER_HOST: `unix://${socket}` } });
+    return probe.status === 0 ? true : undefined;
   });
   return {
     env: { ...process.env, DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: `${root}/config` },
     async [Symbol.asyncDispose]() {
-      const gone = new Promise((done) => child.once('close', done));
       child.kill('SIGTERM');
       await gone;
     },
