@@ -18,12 +18,13 @@ export function sharesToWeight(shares: number): number {
   return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34) - 1e-9);
 }
 
-function writeV1(directory: ControllerDirectory, { shares, quota, period }: Cpu): void {
-  if (shares !== undefined) writeControl(directory, 'cpu.shares', String(shares), 'cpu.shares');
-  const writeQuota = () =>
-    quota !== undefined && writeControl(directory, 'cpu.cfs_quota_us', quota > 0 ? String(quota) : '-1', 'cpu.quota');
-  const writePeriod = () =>
-    period !== undefined && writeControl(directory, 'cpu.cfs_period_us', String(period), 'cpu.period');
+function writeV1(directory: ControllerDirectory, cpu: Cpu): void {
+  const { shares, quota, period, burst, realtimePeriod, realtimeRuntime } = cpu;
+  const write = (file: string, value: number | undefined, field: string) =>
+    value !== undefined && writeControl(directory, file, String(value), field);
+  write('cpu.shares', shares, 'cpu.shares');
+  const writeQuota = () => write('cpu.cfs_quota_us', quota === undefined || quota > 0 ? quota : -1, 'cpu.quota');
+  const writePeriod = () => write('cpu.cfs_period_us', period, 'cpu.period');
   try {
     writePeriod();
   } catch (error) {
@@ -33,26 +34,54 @@ function writeV1(directory: ControllerDirectory, { shares, quota, period }: Cpu)
     writePeriod();
   }
   writeQuota();
+  write('cpu.cfs_burst_us', burst, 'cpu.burst');
+  write('cpu.rt_period_us', realtimePeriod, 'cpu.realtimePeriod');
+  write('cpu.rt_runtime_us', realtimeRuntime, 'cpu.realtimeRuntime');
 }
 
-function writeV2(directory: ControllerDirectory, { shares, quota, period }: Cpu): void {
+function writeV2(directory: ControllerDirectory, cpu: Cpu): void {
+  const { shares, quota, period, burst, realtimePeriod, realtimeRuntime } = cpu;
+  if (realtimePeriod || realtimeRuntime)
+    throw new GantryError(
+      'unsupported',
+      `cpu.realtimeRuntime ${realtimeRuntime ?? 0} in ${realtimePeriod ?? 0}: cgroup v2 has no such limit; leave it out`,
+    );
   if (shares !== undefined) writeControl(directory, 'cpu.weight', String(sharesToWeight(shares)), 'cpu.shares');
-  if (quota === undefined && period === undefined) return;
-  const [current = 'max'] = (readControlIfThere(directory, 'cpu.max') ?? 'max').split(' ');
-  const wanted = quota === undefined ? current : quota > 0 ? String(quota) : 'max';
-  const field = quota === undefined ? 'cpu.period' : 'cpu.quota';
-  writeControl(directory, 'cpu.max', period === undefined ? wanted : `${wanted} ${period}`, field);
+  if (quota !== undefined || period !== undefined) {
+    const [current = 'max'] = (readControlIfThere(directory, 'cpu.max') ?? 'max').split(' ');
+    const wanted = quota === undefined ? current : quota > 0 ? String(quota) : 'max';
+    const field = quota === undefined ? 'cpu.period' : 'cpu.quota';
+    writeControl(directory, 'cpu.max', period === undefined ? wanted : `${wanted} ${period}`, field);
+  }
+  if (burst !== undefined) writeControl(directory, 'cpu.max.burst', String(burst), 'cpu.burst');
 }
 
-/** Shares, and quota per period in microseconds; a quota ≤ 0 is none. @throws SyscallError, GantryError unsupported */
+/**
+ * Shares, quota and burst per period, real time per period, all in microseconds; a quota ≤ 0 is none. A cgroup that is
+ * idle takes no shares, so it becomes idle last and stops being so first.
+ * @throws SyscallError, GantryError invalid | unsupported
+ */
 export function writeCpu(directory: ControllerDirectory, cpu: Cpu): void {
   if (cpu.shares !== undefined && cpu.shares < 0)
     throw new GantryError(
       'invalid',
       `cpu.shares ${cpu.shares} is below 0; use 2 to ${MAX_SHARES}, 1024 is the default`,
     );
+  const writeIdle = () => writeControl(directory, 'cpu.idle', String(cpu.idle), 'cpu.idle');
+  if (cpu.idle === 0) writeIdle();
   if (directory.version === 1) writeV1(directory, cpu);
   else writeV2(directory, cpu);
+  if (cpu.idle !== undefined && cpu.idle !== 0) writeIdle();
+}
+
+/**
+ * v1 gives real time only where every cgroup above has as much of it: what the parent lacks it is given.
+ * @throws SyscallError EINVAL where the hierarchy has no more
+ */
+export function grantRealtime(parent: ControllerDirectory, { realtimePeriod, realtimeRuntime }: Cpu): void {
+  const has = Number(readControlIfThere(parent, 'cpu.rt_runtime_us') ?? 0);
+  if (realtimeRuntime === undefined || has < 0 || has >= realtimeRuntime) return;
+  writeV1(parent, { ...(realtimePeriod === undefined ? {} : { realtimePeriod }), realtimeRuntime });
 }
 
 /** The processors and memory nodes to run on, as lists like `0-2,4`; the files have one name in both versions. */

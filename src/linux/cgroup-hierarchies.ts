@@ -6,8 +6,11 @@ export interface Hierarchy {
   readonly base: string;
 }
 
-/** Controllers whose hierarchies a container joins; those of `perf_event`, `net_cls` and the named ones limit nothing here. */
-export const controllerNames = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids'] as const;
+/** Controllers whose hierarchies a container joins; those of `perf_event` and the named ones limit nothing. */
+export const controllerNames = [
+  ...(['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids'] as const),
+  ...(['hugetlb', 'net_cls', 'net_prio', 'rdma'] as const),
+] as const;
 export type ControllerName = (typeof controllerNames)[number];
 
 const isControllerName = (name: string): name is ControllerName =>

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import { createCgroup } from './cgroup.ts';
-import { inheritCpuset } from './cgroup-cpu.ts';
+import { grantRealtime, inheritCpuset } from './cgroup-cpu.ts';
+import type { AttachDeviceFilter } from './cgroup-devices.ts';
 import { type CgroupFiles, type ControllerDirectory, hostCgroupFiles, readControlIfThere } from './cgroup-files.ts';
 import {
   type ControllerName,
@@ -12,13 +13,15 @@ import {
   processDirectories,
 } from './cgroup-hierarchies.ts';
 import {
-  type AttachDeviceFilter,
   type ControllerDirectories,
+  controllersFor,
   enableControllers,
   v2Controllers,
+  v2Name,
+  withoutController,
   writeLimits,
 } from './cgroup-limits.ts';
-import type { Cgroups } from './cgroups.ts';
+import type { CgroupResources, Cgroups } from './cgroups.ts';
 import { attachDeviceFilter } from './ebpf-device-filter.ts';
 import { SyscallError } from './kernel.ts';
 
@@ -81,9 +84,9 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
   const v2Has = new Set(
     hierarchies
       .filter(({ version }) => version === 2)
-      .flatMap(({ mountpoint }) => (readControlIfThere(at(2, mountpoint), 'cgroup.controllers') ?? '').split(/\s+/))
-      .filter((name) => (v2Controllers as readonly string[]).includes(name)),
+      .flatMap(({ mountpoint }) => (readControlIfThere(at(2, mountpoint), 'cgroup.controllers') ?? '').split(/\s+/)),
   );
+  const usual = v2Controllers.filter((name) => v2Has.has(name));
 
   function directoriesOf(places: readonly Place[]): ControllerDirectories {
     const of = new Map<ControllerName, ControllerDirectory>();
@@ -93,8 +96,7 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
       if (hierarchy.version === 2) {
         unified = controller;
         for (const name of controllerNames)
-          if (!of.has(name) && (!(v2Controllers as readonly string[]).includes(name) || v2Has.has(name)))
-            of.set(name, controller);
+          if (!of.has(name) && (withoutController.has(name) || v2Has.has(v2Name(name)))) of.set(name, controller);
       } else
         for (const name of controllerNames)
           if (hierarchy.controllers.split(',').includes(name)) of.set(name, controller);
@@ -129,14 +131,22 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
   }
 
   /** Makes each directory down the path; `made` gets the new ones, deepest last. */
-  function makeIn(hierarchy: Hierarchy, base: string, path: string, made: string[]): string {
+  function makeIn(
+    hierarchy: Hierarchy,
+    base: string,
+    path: string,
+    resources: CgroupResources,
+    made: string[],
+  ): string {
+    const v1Has = (name: ControllerName) => hierarchy.version === 1 && hierarchy.controllers.split(',').includes(name);
+    const enabled = hierarchy.version === 2 ? [...usual, ...controllersFor(resources)] : [];
     let parent = `${hierarchy.mountpoint}${base}`;
     for (const name of path.slice(1).split('/')) {
       const directory = `${parent}/${name}`;
-      if (hierarchy.version === 2 && v2Has.size > 0) enableControllers(at(2, parent));
+      if (enabled.length > 0) enableControllers(at(2, parent), enabled);
       if (files.makeDirectory(directory)) made.push(directory);
-      if (hierarchy.version === 1 && hierarchy.controllers.split(',').includes('cpuset'))
-        inheritCpuset(at(1, parent), at(1, directory));
+      if (v1Has('cpuset')) inheritCpuset(at(1, parent), at(1, directory));
+      if (v1Has('cpu') && resources.cpu !== undefined) grantRealtime(at(1, directory), resources.cpu);
       parent = directory;
     }
     return parent;
@@ -152,7 +162,7 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
       try {
         const places = hierarchies.map((hierarchy) => ({
           hierarchy,
-          directory: makeIn(hierarchy, below === 'root' ? '' : hierarchy.base, path, made),
+          directory: makeIn(hierarchy, below === 'root' ? '' : hierarchy.base, path, resources, made),
         }));
         const cgroup = cgroupAt(path, places);
         if (places.some(({ directory }) => !made.includes(directory)) && cgroup.pids().length > 0)

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
+import type { AttachDeviceFilter } from './cgroup-devices.ts';
 import {
   type CgroupFiles,
   type ControllerDirectory,
@@ -8,7 +9,7 @@ import {
   readControlIfThere,
   writeControl,
 } from './cgroup-files.ts';
-import { type AttachDeviceFilter, type ControllerDirectories, writeLimits } from './cgroup-limits.ts';
+import { type ControllerDirectories, writeLimits } from './cgroup-limits.ts';
 import { readMemory } from './cgroup-memory.ts';
 import type { Cgroup } from './cgroups.ts';
 import { SyscallError } from './kernel.ts';

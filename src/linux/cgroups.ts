@@ -56,7 +56,18 @@ export interface CgroupStats {
   readonly pidsLimit: number | undefined;
 }
 
-/** Limits, in the words of the OCI runtime specification (config-linux.md#control-groups), which fits this shape. */
+/** A whole number that may be beyond 2^53 (v1's "no limit" is near 2^63). */
+export type WholeNumber = number | bigint;
+
+interface ThrottleDevice {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: WholeNumber;
+}
+
+/**
+ * Limits, in the words and units of the OCI runtime specification (config-linux.md#control-groups), which fits this shape.
+ */
 export interface CgroupResources {
   readonly devices?: readonly {
     readonly allow: boolean;
@@ -65,14 +76,48 @@ export interface CgroupResources {
     readonly minor?: number;
     readonly access?: string;
   }[];
-  readonly memory?: { readonly limit?: number; readonly reservation?: number; readonly swap?: number };
+  readonly memory?: {
+    readonly limit?: WholeNumber;
+    readonly reservation?: WholeNumber;
+    readonly swap?: WholeNumber;
+    readonly kernel?: WholeNumber;
+    readonly kernelTCP?: WholeNumber;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
+    readonly useHierarchy?: boolean;
+    readonly checkBeforeUpdate?: boolean;
+  };
   readonly cpu?: {
     readonly shares?: number;
     readonly quota?: number;
+    readonly burst?: number;
     readonly period?: number;
+    readonly realtimeRuntime?: number;
+    readonly realtimePeriod?: number;
     readonly cpus?: string;
     readonly mems?: string;
+    readonly idle?: number;
   };
   readonly pids?: { readonly limit: number };
+  readonly blockIO?: {
+    readonly weight?: number;
+    readonly leafWeight?: number;
+    readonly weightDevice?: readonly {
+      readonly major: number;
+      readonly minor: number;
+      readonly weight?: number;
+      readonly leafWeight?: number;
+    }[];
+    readonly throttleReadBpsDevice?: readonly ThrottleDevice[];
+    readonly throttleWriteBpsDevice?: readonly ThrottleDevice[];
+    readonly throttleReadIOPSDevice?: readonly ThrottleDevice[];
+    readonly throttleWriteIOPSDevice?: readonly ThrottleDevice[];
+  };
+  readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: WholeNumber }[];
+  readonly network?: {
+    readonly classID?: number;
+    readonly priorities?: readonly { readonly name: string; readonly priority: number }[];
+  };
+  readonly rdma?: Readonly<Record<string, { readonly hcaHandles?: number; readonly hcaObjects?: number }>>;
   readonly unified?: Readonly<Record<string, string>>;
 }

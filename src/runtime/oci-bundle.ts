@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
-import type { Mount, Process, RuntimeSpec } from '#oci/index.ts';
+import { exactJson, type Mount, type Process, type RuntimeSpec } from '#oci/index.ts';
 import type { CreateTask, TaskStdio } from './container-runtime.ts';
 import { cloneFlags, propagation } from './linux-flags.ts';
 import { mountSteps, parseMountOptions } from './mount-steps.ts';
@@ -63,5 +63,5 @@ export function writeBundle(request: CreateTask, runtime: string, initPath: stri
     linux: { ...spec.linux, cgroupsPath: flatCgroupsPath(spec, request.id) },
   };
   mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
-  writeFileSync(`${directory}/config.json`, JSON.stringify(config), { mode: 0o600 });
+  writeFileSync(`${directory}/config.json`, exactJson(config), { mode: 0o600 });
 }

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
+import { exactJson } from '#oci/index.ts';
 import type { ContainerRuntime, ExecTask, ExitStatus, Task, TaskStdio } from './container-runtime.ts';
 import { bundleRootSteps, flatCgroupsPath, withTerminal, writeBundle } from './oci-bundle.ts';
 import { errorFromLog, type OciProgram, ociCommand, runOci } from './oci-command.ts';
@@ -167,7 +168,7 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     try {
       const file = `${directory}/process.json`;
-      writeFileSync(file, JSON.stringify(withTerminal(request.process, stdio)), { mode: 0o600 });
+      writeFileSync(file, exactJson(withTerminal(request.process, stdio)), { mode: 0o600 });
       const socket = consoleSocket(stdio);
       const words = ['--process', file, '--detach', '--pid-file', `${directory}/runtime.pid`, ...consoleWords(socket)];
       const command = ociCommand(program, logOf(directory), 'exec', ...words, container);

@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import type { Process } from '#oci/index.ts';
+import type { Integer, Process } from '#oci/index.ts';
 import { capabilityNumbers, rlimits } from './linux-flags.ts';
 import type { PlanStep } from './plan.ts';
 
@@ -27,7 +27,7 @@ const defaultUmask = 0o022;
 const infinity = 2n ** 64n - 1n;
 
 /** -1 and everything beyond a signed number mean no limit. */
-const limitValue = (value: number): bigint => (value < 0 || value >= 2 ** 63 ? infinity : BigInt(Math.trunc(value)));
+const limitValue = (value: Integer): bigint => (value < 0 || value >= 2n ** 63n ? infinity : BigInt(value));
 
 function rlimitSteps(process: Process): readonly PlanStep[] {
   return (process.rlimits ?? []).map(({ type, soft, hard }) => {

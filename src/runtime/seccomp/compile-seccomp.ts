@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import type { Seccomp, SeccompAction, SeccompArg } from '#oci/index.ts';
+import type { Integer, Seccomp, SeccompAction, SeccompArg } from '#oci/index.ts';
 import { BackwardAssembler, op, seccompData } from './bpf.ts';
 import { syscallTables } from './syscall-tables.ts';
 
@@ -164,7 +164,7 @@ function emitCondition(code: BackwardAssembler, arg: SeccompArg, hit: number, mi
   }
 }
 
-function halves(value: number): [number, number] {
+function halves(value: Integer): [number, number] {
   const bits = BigInt.asUintN(64, BigInt(value));
   return [Number(bits >> 32n), Number(bits & 0xffffffffn)];
 }
