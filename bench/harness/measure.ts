@@ -11,6 +11,22 @@ export interface Figures {
   readonly medianMs: number;
 }
 
+/** The contenders that run on this machine; one that does not is named with its reason and left out. The first must. */
+export async function able(contenders: readonly Contender[]): Promise<readonly Contender[]> {
+  const fit: Contender[] = [];
+  for (const contender of contenders) {
+    try {
+      await contender.run();
+      await contender.between?.();
+      fit.push(contender);
+    } catch (error) {
+      if (fit.length === 0) throw error;
+      console.error(`${contender.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return fit;
+}
+
 /**
  * Times contenders in turn, round after round, so that what disturbs the machine disturbs all of them; the first round
  * warms up and does not count.
