@@ -62,7 +62,7 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
 
   function refuse(pattern: RegExp, ...words: readonly string[]): void {
     const { status, stderr } = runtime(...words);
-    assert.equal(status, 1, `${words.join(' ')} succeeded`);
+    assert.notEqual(status, 0, `${words.join(' ')} succeeded`);
     assert.match(stderr, pattern);
   }
 
@@ -120,7 +120,7 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     refuse(/it is running, not created/, 'start', 'gtrt-life');
     refuse(/gtrt-life is running; stop it first/, 'delete', 'gtrt-life');
     assert.equal(succeed('list', '--quiet'), 'gtrt-life\n');
-    assert.match(succeed('list'), /^ID +PID +STATUS +BUNDLE +CREATED\ngtrt-life +\d+ +running/);
+    assert.match(succeed('list'), /^ID +PID +STATUS +BUNDLE +CREATED +OWNER\ngtrt-life +\d+ +running/);
     assert.ok((JSON.parse(succeed('ps', '--format', 'json', 'gtrt-life')) as number[]).includes(created.pid));
 
     succeed('pause', 'gtrt-life');
@@ -132,7 +132,7 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     succeed('kill', 'gtrt-life', 'USR1');
     waitFor('gtrt-life', 'stopped');
     assert.equal(state('gtrt-life').pid, 0);
-    refuse(/gtrt-life is stopped, not running/, 'kill', 'gtrt-life');
+    refuse(/container not running: gtrt-life is stopped/, 'kill', 'gtrt-life');
     succeed('delete', 'gtrt-life');
     refuse(/gtrt-life does not exist/, 'state', 'gtrt-life');
     refuse(/gtrt-life does not exist/, 'delete', 'gtrt-life');
@@ -188,14 +188,12 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     assertNothingLeft();
   });
 
-  test('a command that is not there is told by start, and the container is stopped', () => {
+  test('a command that is not there is told by create, and nothing is made', () => {
     configure('', (config) => {
       if (config.process !== undefined) config.process = { ...config.process, args: ['no-such-command'] };
     });
-    succeed('create', '--bundle', bundle, 'gtrt-missing');
-    refuse(/"no-such-command": executable file not found in \$PATH/, 'start', 'gtrt-missing');
-    waitFor('gtrt-missing', 'stopped');
-    succeed('delete', 'gtrt-missing');
+    refuse(/"no-such-command": executable file not found in \$PATH/, 'create', '--bundle', bundle, 'gtrt-missing');
+    refuse(/gtrt-missing does not exist/, 'state', 'gtrt-missing');
     assert.equal(runtime('run', '--bundle', bundle, 'gtrt-missing').status, 127);
     assertNothingLeft();
   });
@@ -309,10 +307,8 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
     refuse(/checkpoint is not supported/, '--log', log, '--log-format', 'json', 'checkpoint', 'gtrt');
     const { level, msg } = JSON.parse(readFileSync(log, 'utf8')) as { level: string; msg: string };
     assert.deepEqual([level, msg.includes('checkpoint is not supported')], ['error', true]);
-    refuse(/--systemd-cgroup is not supported/, '--systemd-cgroup', 'list');
-    refuse(/--rootless true is not supported/, '--rootless', 'true', 'list');
+    refuse(/--rootless what: use auto, true or false/, '--rootless', 'what', 'list');
     configure('exit 0');
-    refuse(/--no-pivot is not supported/, 'run', '--no-pivot', '--bundle', bundle, 'gtrt');
     refuse(/option --what is not known/, 'run', '--what', 'gtrt');
     refuse(/"frob" is no command/, 'frob');
     assert.match(succeed('--version'), /^gantry-runtime version/);

@@ -51,6 +51,14 @@ const propagationOptions: Readonly<Record<string, number>> = {
 const unsupportedOptions = new Set(['tmpcopyup', 'idmap', 'ridmap', 'remount', 'sync', 'dirsync', 'mand', 'iversion']);
 const ignorable = new Set(['defaults', 'async', 'norelatime', 'nostrictatime', 'loud', 'nomand']);
 
+/** The options that are not a filesystem's own, as `features` of the runtime lists them. */
+export const mountOptionNames: readonly string[] = [
+  'bind',
+  'rbind',
+  ...[...Object.keys(attributeOptions), ...Object.keys(propagationOptions)].flatMap((name) => [name, `r${name}`]),
+  ...ignorable,
+];
+
 /** @throws GantryError unsupported, naming the option */
 export function parseMountOptions(mount: Mount): MountOptions {
   const attributes: Attributes = { set: 0, clear: 0 };

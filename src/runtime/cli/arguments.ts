@@ -13,6 +13,8 @@ export interface Parsed {
   text(name: string): string | undefined;
   flag(name: string): boolean;
   list(name: string): readonly string[];
+  /** Whether it was given at all. */
+  given(name: string): boolean;
   readonly rest: readonly string[];
 }
 
@@ -59,6 +61,7 @@ export function parseOptions(words: readonly string[], rules: OptionRules, of: s
     text: (name) => values.get(name)?.at(-1),
     flag: (name) => values.get(name)?.at(-1) === 'true',
     list: (name) => values.get(name) ?? [],
+    given: (name) => values.has(name),
     rest: words.slice(at),
   };
 }

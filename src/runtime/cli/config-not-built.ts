@@ -25,20 +25,10 @@ const notBuilt: readonly string[] = [
   '/linux/personality',
   '/linux/memoryPolicy',
   '/linux/seccomp/listenerPath',
-  '/linux/resources/memory/kernel',
-  '/linux/resources/memory/kernelTCP',
-  '/linux/resources/memory/swappiness',
-  '/linux/resources/memory/disableOOMKiller',
-  '/linux/resources/memory/checkBeforeUpdate',
-  '/linux/resources/cpu/burst',
-  '/linux/resources/cpu/idle',
-  '/linux/resources/cpu/realtimeRuntime',
-  '/linux/resources/cpu/realtimePeriod',
-  '/linux/resources/blockIO',
-  '/linux/resources/hugepageLimits',
-  '/linux/resources/network',
-  '/linux/resources/rdma',
 ];
+
+/** Whether a part of the configuration is carried out; `pointer` as in the list above. */
+export const isBuilt = (pointer: string): boolean => !notBuilt.includes(pointer);
 
 const isNothing = (value: unknown): boolean =>
   value === undefined ||

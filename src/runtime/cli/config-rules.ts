@@ -8,7 +8,7 @@ export type Rule = (value: unknown, pointer: string) => void;
 
 /** A value for an error, shortened. */
 export const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 };
 
@@ -41,21 +41,25 @@ export const flag: Rule = (value, pointer) => {
 };
 
 /**
- * A whole number. Beyond 2^53 (RLIM_INFINITY is 2^64 - 1) doubles are spaced out, so a bound is taken as the double nearest
- * to it, which is what the number became when it was read.
+ * A whole number. Beyond 2^53 it is a bigint where it was read exactly; a double there stands for its neighbours too, so
+ * it is held against the double nearest to the bound.
  */
-export const integer =
-  (least: number, most: number): Rule =>
-  (value, pointer) => {
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-      refuse(pointer, value, `it must be a whole number from ${least} to ${most}`);
+export const integer = (least: number | bigint, most: number | bigint): Rule => {
+  const isWhole = (value: unknown): value is number | bigint => typeof value === 'bigint' || Number.isInteger(value);
+  const fits = (value: number | bigint) =>
+    typeof value === 'bigint'
+      ? value >= BigInt(least) && value <= BigInt(most)
+      : value >= Number(least) && value <= Number(most);
+  return (value, pointer) => {
+    if (!isWhole(value) || !fits(value)) refuse(pointer, value, `it must be a whole number from ${least} to ${most}`);
   };
+};
 
 export const int32 = integer(-(2 ** 31), 2 ** 31 - 1);
-export const int64 = integer(-(2 ** 63), 2 ** 63);
+export const int64 = integer(-(2n ** 63n), 2n ** 63n - 1n);
 export const uint16 = integer(0, 2 ** 16 - 1);
 export const uint32 = integer(0, 2 ** 32 - 1);
-export const uint64 = integer(0, 2 ** 64);
+export const uint64 = integer(0, 2n ** 64n - 1n);
 
 export const oneOf =
   (...names: readonly string[]): Rule =>

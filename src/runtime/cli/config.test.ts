@@ -22,7 +22,7 @@ test('parseConfig takes limits beyond what a double holds exactly', () => {
     /"(soft|hard)":0/g,
     '"$1":18446744073709551615',
   );
-  assert.equal(parseConfig(json, '/b').process?.rlimits?.[0]?.soft, 2 ** 64);
+  assert.equal(parseConfig(json, '/b').process?.rlimits?.[0]?.soft, 2n ** 64n - 1n);
 });
 
 test('parseConfig refuses what is not built, by pointer', () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
-import type { Process, Resources, RuntimeSpec } from '#oci/index.ts';
+import { type Process, parseExactJson, type Resources, type RuntimeSpec } from '#oci/index.ts';
 import { idMappings, linuxRule } from './config-linux.ts';
 import { refuseNotBuilt } from './config-not-built.ts';
 import { processRule } from './config-process.ts';
@@ -72,7 +72,7 @@ function dropNulls(value: unknown, depth = 0): void {
 /** @throws GantryError invalid that names `path` */
 function parseJson(json: string, path: string): unknown {
   try {
-    const value: unknown = JSON.parse(json);
+    const value = parseExactJson(json);
     dropNulls(value);
     return value;
   } catch (cause) {
@@ -80,12 +80,15 @@ function parseJson(json: string, path: string): unknown {
   }
 }
 
+/** A configuration that a container can be made of. */
+export type Configuration = RuntimeSpec & Required<Pick<RuntimeSpec, 'root' | 'process'>>;
+
 /**
  * Reads a bundle's config.json and checks every field before anything is made (runtime-spec: config.md).
  * @returns the configuration, with `root.path` absolute
  * @throws GantryError invalid | unsupported with the JSON pointer and value, not-found where there is no bundle
  */
-export function readConfig(bundle: string): RuntimeSpec & { readonly root: { readonly path: string } } {
+export function readConfig(bundle: string): Configuration {
   const path = `${bundle}/config.json`;
   let json: string;
   try {
@@ -97,14 +100,14 @@ export function readConfig(bundle: string): RuntimeSpec & { readonly root: { rea
 }
 
 /** {@link readConfig} from its text. */
-export function parseConfig(json: string, bundle: string): ReturnType<typeof readConfig> {
+export function parseConfig(json: string, bundle: string): Configuration {
   const value = parseJson(json, `${bundle}/config.json`);
   configRule(value, '');
   refuseNotBuilt(value);
-  const spec = value as ReturnType<typeof readConfig>;
+  const spec = value as Configuration;
   return {
     ...spec,
-    ...(spec.process === undefined ? {} : { process: withUser(spec.process) }),
+    process: withUser(spec.process),
     root: { ...spec.root, path: resolve(bundle, spec.root.path) },
   };
 }

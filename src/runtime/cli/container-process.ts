@@ -34,7 +34,10 @@ export function statusOf(root: string, state: ContainerState): Status {
 /** Signals the container's first process and no other. @throws GantryError conflict where it has ended */
 export function signalContainer(state: ContainerState, signal: number): void {
   const ended = (cause?: unknown) =>
-    new GantryError('conflict', `container ${state.id} is not running`, { code: 'not-running', cause });
+    new GantryError('conflict', `container not running: the process of ${state.id} has ended`, {
+      code: 'not-running',
+      cause,
+    });
   const pidfd = kernel.call('pidfd_open', state.pid, 0);
   if (pidfd < 0) throw ended();
   try {

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
+import { exactJson, parseExactJson, type RuntimeSpec } from '#oci/index.ts';
 
 /** What is kept of a container, as `<root>/<id>/state.json`. `pid` is 0 until its process is there. */
 export interface ContainerState {
@@ -12,6 +13,8 @@ export interface ContainerState {
   readonly rootfs: string;
   /** RFC 3339 */
   readonly created: string;
+  /** The user who made it. */
+  readonly owner: number;
   /** Its cgroup's directories; every command runs in another cgroup, so a path would mean another one to each. */
   readonly cgroup: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
@@ -38,8 +41,7 @@ export function writeWhole(path: string, content: string, mode = 0o600): void {
 /** Where one container's state is kept. */
 export const directoryOf = (root: string, id: string): string => `${root}/${checkId(id)}`;
 export const fifoOf = (directory: string): string => `${directory}/exec.fifo`;
-/** The configuration as it was at create: the bundle's may change. */
-export const configOf = (directory: string): string => `${directory}/config.json`;
+const configOf = (directory: string): string => `${directory}/config.json`;
 export const planOf = (directory: string): string => `${directory}/plan`;
 
 /** Takes an id. @throws GantryError conflict where it is taken */
@@ -60,6 +62,13 @@ export function makeStateDirectory(root: string, id: string): string {
 
 export const writeState = (directory: string, state: ContainerState): void =>
   writeWhole(`${directory}/state.json`, JSON.stringify(state));
+
+/** Keeps the configuration as it was at create: the bundle's may change. */
+export const writeConfig = (directory: string, spec: RuntimeSpec): void =>
+  writeWhole(configOf(directory), exactJson(spec));
+
+export const readOwnConfig = (directory: string): RuntimeSpec =>
+  parseExactJson(readFileSync(configOf(directory), 'utf8')) as RuntimeSpec;
 
 /** @throws GantryError not-found */
 export function readState(root: string, id: string): ContainerState {

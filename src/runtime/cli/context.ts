@@ -7,6 +7,12 @@ import type { OptionRules, Parsed } from './arguments.ts';
 export interface Context {
   /** Where containers' state is kept. */
   readonly root: string;
+  /** `cgroupsPath` is systemd's `slice:prefix:name` (`--systemd-cgroup`). */
+  readonly systemdCgroup: boolean;
+  /** Cgroups that cannot be made are done without where nothing is limited (`--rootless`). */
+  readonly rootless: boolean;
+  /** criu's program (`--criu`). */
+  readonly criu: string;
   readonly options: Parsed;
   /** The first word behind the options. */
   readonly id: string;
@@ -40,4 +46,12 @@ export function signalNumber(signal: string): number {
   if (number === undefined)
     throw new GantryError('invalid', `signal "${signal}" is not known; use a name like TERM or a number up to 64`);
   return number;
+}
+
+/** `--format` of what prints a table or JSON. @throws GantryError invalid */
+export function formatOf(options: Parsed): 'table' | 'json' {
+  const format = options.text('format') ?? 'table';
+  if (format !== 'table' && format !== 'json')
+    throw new GantryError('invalid', `--format ${format}: use table or json`);
+  return format;
 }

@@ -1,27 +1,30 @@
-import { realpathSync, statSync, writeFileSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
-import { openCgroups } from '#linux/index.ts';
-import type { RuntimeSpec } from '#oci/index.ts';
+import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/index.ts';
+import type { Process, RuntimeSpec } from '#oci/index.ts';
 import { compileContainer, seccompFilterOf } from '../compile-plan.ts';
 import { cgroupDirectories, ownCapabilities } from '../launcher-runtime.ts';
 import type { CgroupDirectory } from '../namespace-steps.ts';
 import type { OptionRules } from './arguments.ts';
-import { readConfig } from './config.ts';
+import { cgroupPlace } from './cgroup-place.ts';
+import { type Configuration, readConfig } from './config.ts';
 import {
   type ContainerState,
-  configOf,
   directoryOf,
   fifoOf,
   makeStateDirectory,
   planOf,
   removeStateDirectory,
+  writeConfig,
   writeState,
   writeWhole,
 } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
 import { type LaunchedProcess, launchProcess, makeFifo } from './launch.ts';
+import { withOwnSteps } from './own-steps.ts';
+import { requestedLimits } from './requested-limits.ts';
 
 /** Options of everything that makes a container. */
 export const createOptions: OptionRules = {
@@ -33,28 +36,64 @@ export const createOptions: OptionRules = {
   'no-new-keyring': { kind: 'flag' },
 };
 
-export function preserveFds(context: Context): number {
-  const given = context.options.text('preserve-fds') ?? '0';
-  if (!/^\d{1,4}$/.test(given))
-    throw new GantryError('invalid', `--preserve-fds ${given}: give the number of file descriptors after the third`);
-  // bin/gantry-runtime says what was open before Node opened its own.
-  const open = process.env.GANTRY_OPEN_FDS?.split(' ') ?? [];
-  for (let fd = 3; fd < 3 + Number(given); fd++)
-    if (!open.includes(String(fd)))
-      throw new GantryError('invalid', `--preserve-fds ${given}: file descriptor ${fd} is not open`);
-  return Number(given);
+/** Descriptors of ours that the process gets: those of socket activation (sd_listen_fds(3)), then those asked for. */
+export interface PreservedFds {
+  readonly count: number;
+  readonly env: readonly string[];
 }
 
-/** Where the container's cgroup is made (config-linux.md#cgroups-path): a relative path is below our own, as with runc. */
-function cgroupPlace(spec: RuntimeSpec, id: string): { readonly path: string; readonly below: 'own' | 'root' } {
-  const path = spec.linux?.cgroupsPath ?? '';
-  if (path === '') return { path: `/gantry-runtime-${id}`, below: 'own' };
-  if (/^[^/]*\.slice:/.test(path))
+export function preservedFds(context: Context): PreservedFds {
+  const asked = context.options.text('preserve-fds') ?? '0';
+  if (!/^\d{1,4}$/.test(asked))
+    throw new GantryError('invalid', `--preserve-fds ${asked}: give the number of file descriptors after the third`);
+  const { LISTEN_FDS = '', LISTEN_PID = '', GANTRY_OPEN_FDS = '' } = process.env;
+  const listening = /^\d{1,4}$/.test(LISTEN_FDS) && LISTEN_PID === String(process.pid) ? Number(LISTEN_FDS) : 0;
+  const count = listening + Number(asked);
+  // bin/gantry-runtime says what was open before Node opened its own.
+  const open = GANTRY_OPEN_FDS.split(' ');
+  for (let fd = 3; fd < 3 + count; fd++)
+    if (!open.includes(String(fd)))
+      throw new GantryError(
+        'invalid',
+        listening > 0 && fd < 3 + listening
+          ? `LISTEN_FDS=${LISTEN_FDS}: file descriptor ${fd} is not open`
+          : `--preserve-fds ${asked}: file descriptor ${fd} is not open`,
+      );
+  return { count, env: listening > 0 ? [`LISTEN_FDS=${listening}`, 'LISTEN_PID=1'] : [] };
+}
+
+const withEnvironment = (spec: Configuration, env: readonly string[]): Configuration => ({
+  ...spec,
+  process: { ...spec.process, env: [...(spec.process.env ?? []), ...env] },
+});
+
+/** A session keyring's name; the same for all processes of a container. */
+export const keyringOf = ({ id, options }: Context): string | undefined =>
+  options.flag('no-new-keyring') ? undefined : `_ses.${id}`;
+
+/** Where a process's terminal goes. @throws GantryError invalid where that fits neither the process nor the command */
+export function terminalOf(
+  { options }: Context,
+  { terminal = false }: Process,
+  { foreground }: { readonly foreground: boolean },
+): { readonly consoleSocket: string | undefined } {
+  const socket = options.text('console-socket');
+  if (terminal && socket === undefined && !foreground)
     throw new GantryError(
-      'unsupported',
-      `config.json: /linux/cgroupsPath is "${path}"; systemd's cgroups are not supported, use a path`,
+      'invalid',
+      'process.terminal is true, so the terminal must go somewhere: give --console-socket PATH',
     );
-  return path.startsWith('/') ? { path, below: 'root' } : { path: `/${path}`, below: 'own' };
+  if (!terminal && socket !== undefined)
+    throw new GantryError(
+      'invalid',
+      `--console-socket ${socket}: process.terminal is false, so there is no terminal to send`,
+    );
+  return { consoleSocket: socket === undefined ? undefined : resolve(socket) };
+}
+
+export function writePidFile({ options }: Context, pid: number): void {
+  const path = options.text('pid-file');
+  if (path !== undefined) writeWhole(resolve(path), String(pid), 0o644);
 }
 
 function rootfsOf(path: string): string {
@@ -64,6 +103,21 @@ function rootfsOf(path: string): string {
     throw new GantryError('not-found', `config.json: /root/path is "${path}"; there is no such directory`, { cause });
   }
   throw new GantryError('invalid', `config.json: /root/path is "${path}"; it must be a directory`);
+}
+
+/** The container's cgroup with its limits. */
+function makeCgroup(cgroups: Cgroups, spec: RuntimeSpec, { id, systemdCgroup, rootless }: Context): Cgroup {
+  const place = cgroupPlace(spec, id, systemdCgroup);
+  const limits = requestedLimits(spec.linux?.resources ?? {});
+  const { devices, ...counted } = limits;
+  try {
+    return cgroups.create(place.path, { ...counted, devices: deviceRules(devices) }, place);
+  } catch (error) {
+    // Without the right to make one there is nothing to be limited by, and device nodes cannot be made either.
+    const denied = error instanceof SyscallError && ['EACCES', 'EPERM', 'EROFS'].includes(error.code);
+    if (!rootless || !denied || Object.keys(counted).length > 0) throw error;
+    return cgroups.at([]);
+  }
 }
 
 export interface Created {
@@ -79,25 +133,30 @@ export interface Created {
 export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
   const { id, root } = context;
   directoryOf(root, id); // a bad id is refused first
-  if (context.options.flag('no-pivot'))
-    throw new GantryError('unsupported', '--no-pivot is not supported: without pivot_root the host stays reachable');
   const bundle = resolve(context.options.text('bundle') ?? '.');
-  const spec = readConfig(bundle);
-  const fds = preserveFds(context);
+  const fds = preservedFds(context);
+  const spec = withEnvironment(readConfig(bundle), fds.env);
   const rootfs = rootfsOf(spec.root.path);
-  const place = cgroupPlace(spec, id);
   const cgroups = openCgroups();
   // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
   const seccomp = seccompFilterOf(spec);
   const compile = (directories: readonly CgroupDirectory[]) =>
-    compileContainer({
-      spec,
-      seccomp,
-      rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
-      cgroup: directories,
-      host: { capabilities: ownCapabilities(), hierarchies: cgroups.hierarchies },
-    });
+    withOwnSteps(
+      compileContainer({
+        spec,
+        seccomp,
+        rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
+        cgroup: directories,
+        host: { capabilities: ownCapabilities(), hierarchies: cgroups.hierarchies },
+      }),
+      {
+        process: spec.process,
+        keyring: keyringOf(context),
+        noPivot: context.options.flag('no-pivot'),
+      },
+    );
   compile([]);
+  const terminal = terminalOf(context, spec.process, options);
 
   const state: ContainerState = {
     ociVersion: spec.ociVersion,
@@ -107,33 +166,29 @@ export async function createContainer(context: Context, options: { readonly fore
     bundle,
     rootfs,
     created: new Date().toISOString(),
+    owner: process.getuid?.() ?? 0,
     cgroup: [],
     annotations: spec.annotations ?? {},
   };
   const directory = makeStateDirectory(root, id);
   try {
     writeState(directory, state);
-    writeFileSync(configOf(directory), JSON.stringify(spec), { mode: 0o600 });
-    const resources = spec.linux?.resources ?? {};
-    const limits = { ...resources, devices: deviceRules(resources.devices) };
-    const made = cgroups.create(place.path, limits, place);
+    writeConfig(directory, spec);
+    const made = makeCgroup(cgroups, spec, context);
     try {
       writeState(directory, { ...state, cgroup: made.directories });
       if (!options.foreground) makeFifo(fifoOf(directory));
-      const consoleSocket = context.options.text('console-socket');
       const launched = await launchProcess({
         planPath: planOf(directory),
         steps: compile(cgroupDirectories(made, cgroups)),
-        preserveFds: fds,
-        terminal: spec.process?.terminal ?? false,
-        consoleSocket: consoleSocket === undefined ? undefined : resolve(consoleSocket),
+        preserveFds: fds.count,
+        ...terminal,
         foreground: options.foreground,
         ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
       });
       const alive = { ...state, cgroup: made.directories, pid: launched.pid, startTime: launched.startTime };
       writeState(directory, alive);
-      const pidFile = context.options.text('pid-file');
-      if (pidFile !== undefined) writeWhole(resolve(pidFile), String(launched.pid), 0o644);
+      writePidFile(context, launched.pid);
       return { state: alive, process: launched };
     } catch (error) {
       await made.kill();
@@ -149,7 +204,8 @@ export async function createContainer(context: Context, options: { readonly fore
 export const create: Command = {
   options: createOptions,
   words: [1, 1],
-  usage: 'create [--bundle DIR] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] ID',
+  usage:
+    'create [--bundle DIR] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID',
   about: 'make a container whose process waits for start',
   async run(context) {
     await createContainer(context, { foreground: false });

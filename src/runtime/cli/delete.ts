@@ -1,12 +1,18 @@
+import { constants } from 'node:os';
 import { GantryError } from '#errors/index.ts';
 import { openCgroups } from '#linux/index.ts';
-import { statusOf } from './container-process.ts';
+import { isAlive, signalContainer, statusOf, waitForEnd } from './container-process.ts';
 import { type ContainerState, readState, removeStateDirectory } from './container-state.ts';
 import type { Command } from './context.ts';
 
 /** Ends what is left of a container and removes its cgroup and state. */
 export async function destroyContainer(root: string, state: ContainerState): Promise<void> {
   const cgroup = openCgroups().at(state.cgroup);
+  // Without a cgroup there is its first process to end, and with it all of its pid namespace.
+  if (isAlive(state)) {
+    signalContainer(state, constants.signals.SIGKILL);
+    await waitForEnd(state);
+  }
   await cgroup.kill();
   await cgroup.remove();
   removeStateDirectory(root, state.id);

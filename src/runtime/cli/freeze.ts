@@ -2,14 +2,19 @@ import { GantryError } from '#errors/index.ts';
 import { type Cgroup, openCgroups } from '#linux/index.ts';
 import { statusOf } from './container-process.ts';
 import { readState, type Status } from './container-state.ts';
-import { type Command, type Context, print } from './context.ts';
+import type { Command, Context } from './context.ts';
 
 /** The cgroup of a container whose status is one of these. @throws GantryError conflict */
-function cgroupOf({ root, id }: Context, ...wanted: readonly Status[]): Cgroup {
+export function cgroupOf({ root, id }: Context, ...wanted: readonly Status[]): Cgroup {
   const state = readState(root, id);
   const status = statusOf(root, state);
   if (!wanted.includes(status))
-    throw new GantryError('conflict', `container ${id} is ${status}, not ${wanted.join(' or ')}`);
+    throw new GantryError(
+      'conflict',
+      status === 'stopped'
+        ? `container not running: ${id} is stopped`
+        : `container ${id} is ${status}, not ${wanted.join(' or ')}`,
+    );
   return openCgroups().at(state.cgroup);
 }
 
@@ -19,7 +24,7 @@ export const pause: Command = {
   usage: 'pause ID',
   about: 'stop all processes of a container where they are',
   async run(context) {
-    await cgroupOf(context, 'running').freeze();
+    await cgroupOf(context, 'running', 'created').freeze();
     return 0;
   },
 };
@@ -31,18 +36,6 @@ export const resume: Command = {
   about: 'let a paused container go on',
   async run(context) {
     await cgroupOf(context, 'paused').thaw();
-    return 0;
-  },
-};
-
-export const ps: Command = {
-  options: { format: { kind: 'text', short: 'f' } },
-  words: [1, 1],
-  usage: 'ps [--format json] ID',
-  about: 'print the pids of a container, as the host sees them',
-  run(context) {
-    const pids = cgroupOf(context, 'created', 'running', 'paused').pids();
-    print(context.options.text('format') === 'json' ? `${JSON.stringify(pids)}\n` : `${pids.join('\n')}\n`);
     return 0;
   },
 };

@@ -19,7 +19,7 @@ export const kill: Command = {
     }
     const status = statusOf(root, state);
     if (status === 'stopped' || status === 'creating')
-      throw new GantryError('conflict', `container ${id} is ${status}, not running`, { code: 'not-running' });
+      throw new GantryError('conflict', `container not running: ${id} is ${status}`, { code: 'not-running' });
     signalContainer(state, signal);
     return 0;
   },

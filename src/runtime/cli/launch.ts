@@ -28,7 +28,7 @@ export interface LaunchRequest {
   readonly steps: readonly PlanStep[];
   /** So many fds of ours, from 3 on, become the process's (`--preserve-fds`). */
   readonly preserveFds: number;
-  readonly terminal: boolean;
+  /** Where the process's terminal goes, if it has one; with `foreground` the launcher serves it where it goes nowhere. */
   readonly consoleSocket: string | undefined;
   /** The launcher stays, forwards signals, and exits as the process does. */
   readonly foreground: boolean;
@@ -41,19 +41,6 @@ export interface LaunchedProcess {
   readonly startTime: string;
   /** Its exit code, or 128 + signal: of the process with `foreground`. */
   readonly exited: Promise<number>;
-}
-
-function checkTerminal({ terminal, consoleSocket, foreground }: LaunchRequest): void {
-  if (terminal && consoleSocket === undefined)
-    throw new GantryError(
-      foreground ? 'unsupported' : 'invalid',
-      'process.terminal is true, so the terminal must go somewhere: give --console-socket PATH',
-    );
-  if (!terminal && consoleSocket !== undefined)
-    throw new GantryError(
-      'invalid',
-      `--console-socket ${consoleSocket}: process.terminal is false, so there is no terminal to send`,
-    );
 }
 
 async function readResult(child: ChildProcess, fd: number): Promise<Buffer> {
@@ -71,7 +58,6 @@ async function readResult(child: ChildProcess, fd: number): Promise<Buffer> {
  * @throws GantryError of the operation that failed (see launch-error.ts); then no process is left
  */
 export async function launchProcess(request: LaunchRequest): Promise<LaunchedProcess> {
-  checkTerminal(request);
   const result = FIRST_AFTER_STDIO + request.preserveFds;
   const steps: readonly PlanStep[] = [
     ...(request.startFifo === undefined ? [] : [{ name: 'start-fifo' as const, args: [request.startFifo] }]),

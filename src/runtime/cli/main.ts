@@ -1,10 +1,9 @@
 import { appendFileSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type OptionRules, parseOptions } from './arguments.ts';
 import type { Command } from './context.ts';
-
-const version = '0.1.0';
-const specificationVersion = '1.2.0';
+import { specification, version } from './version.ts';
 
 /** Each loaded when it is asked for: most need little of the runtime, and callers run several in a row. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -18,12 +17,12 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   list: async () => (await import('./state.ts')).list,
   pause: async () => (await import('./freeze.ts')).pause,
   resume: async () => (await import('./freeze.ts')).resume,
-  ps: async () => (await import('./freeze.ts')).ps,
+  ps: async () => (await import('./ps.ts')).ps,
+  update: async () => (await import('./update.ts')).update,
+  events: async () => (await import('./events.ts')).events,
+  features: async () => (await import('./features.ts')).features,
   spec: async () => (await import('./spec.ts')).spec,
 };
-
-/** What runc has and this runtime does not. */
-const notSupported = new Set(['checkpoint', 'restore', 'events', 'update', 'features']);
 
 const globalOptions: OptionRules = {
   root: { kind: 'text' },
@@ -32,20 +31,22 @@ const globalOptions: OptionRules = {
   debug: { kind: 'flag' },
   'systemd-cgroup': { kind: 'flag' },
   rootless: { kind: 'text' },
+  // Where criu is, as older callers say it.
+  criu: { kind: 'text' },
   help: { kind: 'flag', short: 'h' },
   version: { kind: 'flag', short: 'v' },
 };
+
+const usageOf = ({ usage, about }: Command): string => `  ${usage}\n      ${about}`;
 
 const help = async () =>
   [
     'gantry-runtime: runs containers by the Open Container Initiative runtime specification',
     '',
-    'usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] COMMAND',
+    'usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] [--systemd-cgroup]',
+    '                      [--rootless auto|true|false] COMMAND',
     '',
-    ...(await Promise.all(Object.values(commands).map((load) => load()))).flatMap(({ usage, about }) => [
-      `  ${usage}`,
-      `      ${about}`,
-    ]),
+    ...(await Promise.all(Object.values(commands).map((load) => load()))).map(usageOf),
     '',
   ].join('\n');
 
@@ -68,26 +69,54 @@ function report(error: unknown, log: string | undefined, format: string, debug: 
   }
 }
 
+/** Whether we are to do with what a user who is not root has. @throws GantryError invalid */
+function isRootless(given: string): boolean {
+  if (given !== 'auto' && given !== 'true' && given !== 'false')
+    throw new GantryError('invalid', `--rootless ${given}: use auto, true or false`);
+  return given === 'auto' ? process.geteuid?.() !== 0 : given === 'true';
+}
+
+function stateRoot(rootless: boolean): string {
+  const own = process.env.XDG_RUNTIME_DIR;
+  return rootless && own !== undefined ? `${own}/gantry-runtime` : '/run/gantry-runtime';
+}
+
 async function dispatch(given: ReturnType<typeof parseOptions>): Promise<number> {
-  if (given.flag('systemd-cgroup'))
-    throw new GantryError('unsupported', "--systemd-cgroup is not supported; use the caller's cgroupfs manager");
-  const rootless = given.text('rootless') ?? 'auto';
-  if (rootless !== 'auto' && rootless !== 'false')
-    throw new GantryError('unsupported', `--rootless ${rootless} is not supported; run as root`);
+  const rootless = isRootless(given.text('rootless') ?? 'auto');
   const [name = '', ...words] = given.rest;
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load === undefined) {
-    if (notSupported.has(name))
+    if (name === 'checkpoint' || name === 'restore')
       throw new GantryError('unsupported', `${name} is not supported by gantry-runtime ${version}`);
     throw new GantryError('invalid', `"${name}" is no command; see gantry-runtime --help`);
   }
   const command = await load();
+  if (words[0] === '--help' || words[0] === '-h') {
+    writeSync(1, `${usageOf(command)}\n`);
+    return 0;
+  }
   const options = parseOptions(words, command.options, name);
   const [least, most] = command.words;
   if (options.rest.length < least || options.rest.length > most)
     throw new GantryError('invalid', `usage: gantry-runtime ${command.usage}`);
   const [id = '', ...rest] = options.rest;
-  return await command.run({ root: given.text('root') ?? '/run/gantry-runtime', options, id, words: rest });
+  const criu = given.text('criu') ?? 'criu';
+  const root = resolve(given.text('root') ?? stateRoot(rootless));
+  return await command.run({
+    root,
+    systemdCgroup: given.flag('systemd-cgroup'),
+    rootless,
+    criu,
+    options,
+    id,
+    words: rest,
+  });
+}
+
+/** What a shell gives where a command cannot be run; 1 for all else. */
+function exitCodeOf(error: unknown): number {
+  const code = error instanceof GantryError ? error.code : '';
+  return code === 'command-not-found' ? 127 : code === 'command-not-executable' ? 126 : 1;
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -102,7 +131,7 @@ async function main(words: readonly string[]): Promise<number> {
     if (format !== 'text' && format !== 'json')
       throw new GantryError('invalid', `--log-format ${format}: use text or json`);
     if (given.flag('version')) {
-      writeSync(1, `gantry-runtime version ${version}\nspec: ${specificationVersion}\n`);
+      writeSync(1, `gantry-runtime version ${version}\nspec: ${specification.newest}\n`);
       return 0;
     }
     if (given.flag('help') || given.rest.length === 0 || given.rest[0] === 'help') {
@@ -112,8 +141,11 @@ async function main(words: readonly string[]): Promise<number> {
     return await dispatch(given);
   } catch (error) {
     report(error, log, format, debug);
-    return 1;
+    return exitCodeOf(error);
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// No top-level await: the compiled program's bytecode has none.
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

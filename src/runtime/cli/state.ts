@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { statusOf } from './container-process.ts';
 import { type ContainerState, listStates, readState, type Status } from './container-state.ts';
-import { type Command, print } from './context.ts';
+import { type Command, formatOf, print } from './context.ts';
 
-/** The state as JSON tells it (runtime-spec: runtime.md#state), with runc's `rootfs` and `created`. */
+/** The state as JSON tells it (runtime-spec: runtime.md#state), with runc's `rootfs`, `created` and `owner`. */
 function describe(root: string, state: ContainerState) {
   const status: Status = statusOf(root, state);
   return {
@@ -14,6 +15,7 @@ function describe(root: string, state: ContainerState) {
     rootfs: state.rootfs,
     created: state.created,
     annotations: state.annotations,
+    owner: userName(state.owner),
   };
 }
 
@@ -28,17 +30,22 @@ export const stateCommand: Command = {
   },
 };
 
+/** A user's name on this host, as `list` shows owners; the number where it has none. */
+function userName(uid: number): string {
+  let passwd = '';
+  try {
+    passwd = readFileSync('/etc/passwd', 'utf8');
+  } catch {
+    // No names then.
+  }
+  const line = passwd.split('\n').find((entry) => entry.split(':')[2] === String(uid));
+  return line?.split(':')[0] ?? `#${uid}`;
+}
+
 function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd((widths[i] ?? 0) + 3))
-          .join('')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const line = (row: readonly string[]) => row.map((cell, i) => cell.padEnd((widths[i] ?? 0) + 3)).join('');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
 
 export const list: Command = {
@@ -47,14 +54,22 @@ export const list: Command = {
   usage: 'list [--quiet] [--format table|json]',
   about: 'list containers',
   run({ root, options }) {
+    const format = formatOf(options);
     const found = listStates(root).map((state) => describe(root, state));
     if (options.flag('quiet')) print(found.map(({ id }) => `${id}\n`).join(''));
-    else if (options.text('format') === 'json') print(`${JSON.stringify(found)}\n`);
+    else if (format === 'json') print(`${JSON.stringify(found)}\n`);
     else
       print(
         table([
-          ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED'],
-          ...found.map(({ id, pid, status, bundle, created }) => [id, String(pid), status, bundle, created]),
+          ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'],
+          ...found.map(({ id, pid, status, bundle, created, owner }) => [
+            id,
+            String(pid),
+            status,
+            bundle,
+            created,
+            owner,
+          ]),
         ]),
       );
     return 0;

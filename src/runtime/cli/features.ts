@@ -1,0 +1,54 @@
+import { capabilityNumbers, seccompFlags } from '../linux-flags.ts';
+import { mountOptionNames } from '../mount-steps.ts';
+import { isBuilt } from './config-not-built.ts';
+import { type Command, print } from './context.ts';
+import { specification, version } from './version.ts';
+
+const names = (prefix: string, list: string): readonly string[] => list.split(' ').map((name) => `${prefix}${name}`);
+
+/** What this runtime can do (runtime-spec: features.md, features-linux.md). */
+export const featureReport = () => ({
+  ociVersionMin: specification.oldest,
+  ociVersionMax: specification.newest,
+  hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'].filter((hook) =>
+    isBuilt(`/hooks/${hook}`),
+  ),
+  mountOptions: [...mountOptionNames].sort(),
+  linux: {
+    namespaces: [
+      ...['cgroup', 'ipc', 'mount', 'network', 'pid', 'uts'],
+      ...(isBuilt('/linux/uidMappings') ? ['user'] : []),
+      ...(isBuilt('/linux/timeOffsets') ? ['time'] : []),
+    ],
+    capabilities: [...capabilityNumbers.keys()],
+    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: isBuilt('/linux/resources/rdma') },
+    seccomp: {
+      enabled: true,
+      actions: [
+        ...names('SCMP_ACT_', 'ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG TRACE TRAP'),
+        ...(isBuilt('/linux/seccomp/listenerPath') ? ['SCMP_ACT_NOTIFY'] : []),
+      ],
+      operators: names('SCMP_CMP_', 'EQ GE GT LE LT MASKED_EQ NE'),
+      archs: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
+      knownFlags: Object.keys(seccompFlags),
+      supportedFlags: Object.keys(seccompFlags),
+    },
+    apparmor: { enabled: isBuilt('/process/apparmorProfile') },
+    selinux: { enabled: isBuilt('/process/selinuxLabel') },
+    intelRdt: { enabled: isBuilt('/linux/intelRdt') },
+    mountExtensions: { idmap: { enabled: isBuilt('/mounts/*/uidMappings') } },
+    netDevices: { enabled: isBuilt('/linux/netDevices') },
+  },
+  annotations: { 'gantry.runtime.version': version },
+});
+
+export const features: Command = {
+  options: {},
+  words: [0, 0],
+  usage: 'features',
+  about: 'print what this runtime can do, as JSON',
+  run() {
+    print(`${JSON.stringify(featureReport(), undefined, 2)}\n`);
+    return 0;
+  },
+};
