@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#errors/index.ts';
 import { Failure } from './failure.ts';
 import { writeError } from './output.ts';
 
 const patienceMs = 20_000;
+
+/** bin/gantry of this installation, from build/bin/gantry or src/cli/main.ts: it runs the engine on Node. */
+const starterPath = () =>
+  resolve(process.versions.bun === undefined ? (process.argv[1] ?? '') : process.execPath, '../../../bin/gantry');
 
 /**
  * Starts an engine on the default socket that outlives this command, and waits until it answers. Of two commands that
@@ -16,9 +21,7 @@ const patienceMs = 20_000;
  */
 export async function startBackgroundEngine(host: string): Promise<boolean> {
   const { log, path } = openLog();
-  // Compiled into one program, that program is its own script.
-  const self = process.versions.bun === undefined ? [process.argv[1] ?? ''] : [];
-  const child = spawn(process.execPath, [...self, 'daemon'], {
+  const child = spawn(starterPath(), ['daemon'], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', log, log],

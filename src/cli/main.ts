@@ -116,4 +116,5 @@ async function showHelp(topic: readonly string[], values: GlobalValues): Promise
   return 0;
 }
 
-process.exit(await main(process.argv.slice(2)));
+// No top-level await: the compiled program's bytecode has none.
+void main(process.argv.slice(2)).then((code) => process.exit(code));

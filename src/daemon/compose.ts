@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
-import { fileURLToPath } from 'node:url';
 import { createApiServer } from '#api/index.ts';
 import { createBuilder } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
@@ -11,7 +10,7 @@ import { createRegistryClient } from '#distribution/index.ts';
 import { createContainers, createEvents, createStepRunner } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
-import { openCgroups } from '#linux/index.ts';
+import { nativePath, openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
 import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
@@ -22,8 +21,6 @@ export interface Daemon {
   readonly host: string;
   close(): Promise<void>;
 }
-
-const native = (name: string) => fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
 
 /** Wires the whole engine, in reading order, and listens. */
 export async function startDaemon(options: DaemonOptions, log: (level: string, text: string) => void): Promise<Daemon> {
@@ -54,7 +51,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   );
 
   const cgroupParent = `/gantry-${options.bridge}`;
-  const launcher = createLauncherRuntime({ shimPath: native('gantry-shim'), initPath: native('gantry-init') });
+  const launcher = createLauncherRuntime({ shimPath: nativePath('gantry-shim'), initPath: nativePath('gantry-init') });
   const runtimes = new Map<string, ContainerRuntime>([['gantry', launcher]]);
   for (const [name, path] of [
     ['runc', '/usr/sbin/runc'] as const,
@@ -64,7 +61,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     if (options.runtimes.has(name) || existsSync(path))
       runtimes.set(
         name,
-        createOciCliRuntime({ name, path, shimPath: native('gantry-shim'), stateRoot: `${execRoot}/${name}` }),
+        createOciCliRuntime({ name, path, shimPath: nativePath('gantry-shim'), stateRoot: `${execRoot}/${name}` }),
       );
   const runtime = runtimes.get(options.defaultRuntime);
   if (runtime === undefined)

@@ -13,6 +13,7 @@ export {
   SyscallError,
   type SyscallName,
 } from './kernel.ts';
+export { nativePath } from './native-path.ts';
 export { type NetlinkMessage, type NetlinkSocket, openNetlink } from './netlink.ts';
 export { commit, type Element, type NftSet, nft, type Table } from './nftables.ts';
 export { match, statement } from './nftables-expressions.ts';

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
 import { type ErrorKind, GantryError } from '#errors/index.ts';
+import { nativePath } from './native-path.ts';
 import { syscallNumbers } from './syscall-numbers.ts';
 
 /** One register of a system call: a number, a pointer (string → NUL-terminated copy, typed array → its bytes) or null. */
@@ -32,7 +32,7 @@ interface Addon {
 let addon: Addon | undefined;
 
 function load(): Addon {
-  addon ??= createRequire(import.meta.url)(fileURLToPath(new URL('../../build/gantry.node', import.meta.url))) as Addon;
+  addon ??= createRequire(import.meta.url)(nativePath('gantry.node')) as Addon;
   return addon;
 }
 

@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { GantryError } from '#errors/index.ts';
-import { check, kernel } from '#linux/index.ts';
+import { check, kernel, nativePath } from '#linux/index.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
 import { encodePlan, type PlanStep } from '../plan.ts';
 
-const launcher = fileURLToPath(new URL('../../../build/gantry-launcher', import.meta.url));
+const launcher = nativePath('gantry-launcher');
 const READY = 1;
 const FIRST_AFTER_STDIO = 3;
 
