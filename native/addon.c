@@ -2,7 +2,7 @@
 //
 //   call(nr, ...up to 6 args) -> number   >= 0 the result, < 0 the negated errno. Runs on the calling thread.
 //   callAsync(nr, ...args) -> Promise     the same on a libuv pool thread, for calls that block.
-//   callInNamespace(nsFd, nr, ...args)    the same on a scratch thread that first setns()es into nsFd (socket, mostly).
+//   callInNamespace(nsFd, nr, ...args)    the same on a scratch thread that first setns()es into nsFd (socket, open_tree).
 //   addressOf(buffer) -> bigint           where a buffer's bytes are, for structs that hold pointers.
 //
 // An argument is a number, a bigint, a string (passed as a NUL-terminated copy), a Buffer/TypedArray (its bytes) or null (0).
@@ -37,7 +37,8 @@ static void run(struct request *r) {
 
 static void *run_in_namespace(void *data) {
   struct request *r = data;
-  if (setns(r->ns_fd, 0) < 0)
+  // A mount namespace can be entered only with a root and a working directory of one's own.
+  if (unshare(CLONE_FS) < 0 || setns(r->ns_fd, 0) < 0)
     r->result = -errno;
   else
     run(r);

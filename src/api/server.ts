@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { isGantryError, messageOf } from '#errors/index.ts';
+import { archiveApi } from './archive-api.ts';
 import { buildApi } from './build-api.ts';
 import { containersApi } from './containers-api.ts';
 import type { ApiDeps } from './deps.ts';
@@ -10,7 +11,7 @@ import { apiVersion, systemApi } from './system-api.ts';
 
 /** Operations of the Engine API that are understood and not built. */
 const notBuilt =
-  /^\/(?:commit|session|grpc|system\/df|build\/prune|(?:containers|images|networks|volumes)\/prune|images\/search|distribution\/|plugins|networks\/|containers\/[^/]+\/(?:archive|update|attach\/ws)|volumes\/)/;
+  /^\/(?:commit|session|grpc|system\/df|build\/prune|(?:containers|images|networks|volumes)\/prune|images\/search|distribution\/|plugins|networks\/|containers\/[^/]+\/(?:update|attach\/ws)|volumes\/)/;
 
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {
@@ -21,7 +22,8 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     forceCloseConnections: true,
   });
   // Only JSON is parsed; everything else (tar streams) reaches its handler as the raw stream.
-  app.removeContentTypeParser('application/json');
+  // Docker's client sends archives as text/plain.
+  app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
     try {
       done(null, text === '' ? {} : JSON.parse(text.toString()));
@@ -55,6 +57,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   );
   systemApi(app, deps);
   containersApi(app, deps);
+  archiveApi(app, deps);
   imagesApi(app, deps);
   buildApi(app, deps);
   app.server.on('upgrade', createHijackHandler(deps));

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat, open, readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { decodeName, packEntries, type TarSource } from '#tar/index.ts';
 import { type ContextIgnore, parseContextIgnore } from './context-ignore.ts';
+import { fileEntry, timeOf } from './local-file.ts';
 
 export interface BuildContextOptions {
   /** As given with -f: relative to the working directory; undefined: `Dockerfile` in the context. */
@@ -19,8 +20,6 @@ export interface PackedContext {
   /** The Dockerfile's path inside the context, to be named to the engine. */
   readonly dockerfile: string;
 }
-
-const chunkSize = 256 * 1024;
 
 /**
  * Packs a directory as the tar stream that POST /build takes: what its .dockerignore leaves, links as links, everything
@@ -170,34 +169,3 @@ async function* walk(
 }
 
 const slash = Buffer.from('/');
-
-const timeOf = (milliseconds: number) => ({ seconds: Math.floor(milliseconds / 1000), nanoseconds: 0 });
-
-/** A file as it is when its turn comes: its size is taken from the open file, and what is appended later is left out. */
-async function* fileEntry(
-  full: Buffer,
-  path: string,
-  common: Omit<TarSource['header'], 'type'>,
-): AsyncGenerator<TarSource, void, void> {
-  const file = await open(full, 'r').catch((error: unknown) => {
-    throw new GantryError('forbidden', `error checking context: cannot read "${path}": ${messageOf(error)}`);
-  });
-  try {
-    const { size } = await file.stat();
-    const body = async function* (): AsyncGenerator<Uint8Array, void, void> {
-      for (let left = size; left > 0; ) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(left, chunkSize)));
-        if (bytesRead === 0)
-          throw new GantryError(
-            'conflict',
-            `"${path}" became shorter while it was sent; build again when it is at rest`,
-          );
-        left -= bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
-    };
-    yield { header: { ...common, type: 'file', size }, body: body() };
-  } finally {
-    await file.close();
-  }
-}

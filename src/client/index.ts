@@ -13,3 +13,9 @@ export type * from './wire-shapes.ts';
 
 /** See build-context.ts; loaded only by what builds. */
 export const buildContext = () => import('./build-context.ts');
+
+/** See pack-local.ts and unpack-local.ts; loaded only by what copies. */
+export const localArchives = async () => ({
+  ...(await import('./pack-local.ts')),
+  ...(await import('./unpack-local.ts')),
+});

@@ -1,4 +1,5 @@
 import { GantryError } from '#errors/index.ts';
+import { readArchive, statPath, writeArchive } from './archive.ts';
 import { type ContainersDeps, type ContainersOptions, createContext } from './context.ts';
 import { checkName, createContainer } from './create-container.ts';
 import type { Containers } from './engine.ts';
@@ -80,6 +81,9 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     stats: (nameOrId) => context.runningTask(nameOrId).task.stats(),
     changes: (nameOrId) => Array.fromAsync(driver.changes(store.find(nameOrId).id)),
     export: (nameOrId) => exportRootfs(context, store.find(nameOrId).id),
+    statPath: (nameOrId, path) => statPath(context, nameOrId, path),
+    readArchive: (nameOrId, path) => readArchive(context, nameOrId, path),
+    writeArchive: (nameOrId, path, tar, archiveOptions) => writeArchive(context, nameOrId, path, tar, archiveOptions),
     spans: (nameOrId) => lives.of(store.find(nameOrId).id).spans,
     ...createExecs({
       runningTask: context.runningTask,

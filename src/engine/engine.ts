@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { FileType } from '#linux/index.ts';
 import type { Endpoint, PortRequest } from '#network/index.ts';
 import type { Healthcheck, ImageConfig } from '#oci/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
@@ -186,6 +187,10 @@ export interface Containers {
   stats(nameOrId: string): Promise<import('#runtime/index.ts').TaskStats>;
   changes(nameOrId: string): Promise<readonly { path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
   export(nameOrId: string): Promise<Readable>;
+  /** See archive.ts, also for the next two. A running container's volumes and memory filesystems are seen as it sees them. */
+  statPath(nameOrId: string, path: string): Promise<PathStatus>;
+  readArchive(nameOrId: string, path: string): Promise<{ readonly status: PathStatus; readonly tar: Readable }>;
+  writeArchive(nameOrId: string, path: string, tar: AsyncIterable<Uint8Array>, options?: ArchiveOptions): Promise<void>;
   spans(nameOrId: string): readonly Span[];
 
   createExec(nameOrId: string, options: ExecOptions): Promise<string>;
@@ -194,6 +199,27 @@ export interface Containers {
   startExec(id: string, options?: { size?: { rows: number; columns: number } }): Promise<TaskIo>;
   resizeExec(id: string, size: { rows: number; columns: number }): Promise<void>;
   waitExec(id: string): Promise<number>;
+}
+
+/** What a path inside a container is. */
+export interface PathStatus {
+  readonly name: string;
+  readonly type: FileType;
+  /** The low 12 bits: permissions, setuid, setgid, sticky. */
+  readonly mode: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly mtime: { readonly seconds: number; readonly nanoseconds: number };
+  /** Where a link leads in the end, as a path of the container; '' for what is no link. */
+  readonly linkTarget: string;
+}
+
+export interface ArchiveOptions {
+  /** All that is unpacked belongs to the container's user, where it has one; otherwise to whom the archive says. */
+  readonly ownByUser?: boolean;
+  /** A directory may be replaced by what is none, and the reverse. */
+  readonly replaceKinds?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export interface LogsOptions {

@@ -30,25 +30,29 @@ export function readOnlyView(mounts: readonly Mount[]): readonly Mount[] {
 export async function readFilesIn(mounts: readonly Mount[], paths: readonly string[]): Promise<readonly string[]> {
   const root = mountDetached(readOnlyView(mounts));
   try {
-    return await Promise.all(
-      paths.map(async (path) => {
-        try {
-          const fd = openInRoot(root, path, 'file');
-          try {
-            return await readFile(`/proc/self/fd/${fd}`, 'utf8');
-          } finally {
-            close(fd);
-          }
-        } catch (error) {
-          if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) return '';
-          throw error;
-        }
-      }),
-    );
+    return await readFilesBelow(root, paths);
   } finally {
     close(root);
   }
 }
+
+/** The same below an open directory. */
+export const readFilesBelow = (root: number, paths: readonly string[]): Promise<readonly string[]> =>
+  Promise.all(
+    paths.map(async (path) => {
+      try {
+        const fd = openInRoot(root, path, 'file');
+        try {
+          return await readFile(`/proc/self/fd/${fd}`, 'utf8');
+        } finally {
+          close(fd);
+        }
+      } catch (error) {
+        if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) return '';
+        throw error;
+      }
+    }),
+  );
 
 /** A container's whole root filesystem as a tar, running or not. */
 export async function exportRootfs({ driver }: Pick<Context, 'driver'>, id: string): Promise<Readable> {

@@ -84,11 +84,11 @@ function openat2(dirFd: number, path: FileName, flags: number, mode: number, res
 }
 
 /**
- * Opens a path of a tree for reading; every link in it is resolved inside the tree (openat2(2)). A fifo that somebody put
- * there does not block: it reads as empty. @throws SyscallError
+ * Opens a path of a tree for reading, or only a handle on it; every link in it is resolved inside the tree (openat2(2)). A
+ * fifo that somebody put there does not block: it reads as empty. @throws SyscallError
  */
-export function openInRoot(root: number, path: string, kind: 'file' | 'directory'): number {
-  const flags = kind === 'directory' ? O_DIRECTORY : READ_FILE;
+export function openInRoot(root: number, path: string, kind: 'file' | 'directory' | 'handle'): number {
+  const flags = kind === 'directory' ? O_DIRECTORY : kind === 'handle' ? O_PATH : READ_FILE;
   return check(openat2(root, path, flags, 0, RESOLVE_IN_ROOT), 'openat2', path);
 }
 
@@ -208,6 +208,13 @@ export function findStatusAt(dirFd: number, name: FileName): FileStatus | undefi
     rdevMinor: b.readUInt32LE(132),
     identity: `${b.readUInt32LE(136)}:${b.readUInt32LE(140)}:${u64(32)}`,
   };
+}
+
+/** The file system that an fd lies in: its magic (statfs(2)), and whether it may be written through this mount. */
+export function fileSystemOf(fd: number): { readonly magic: number; readonly readOnly: boolean } {
+  const buffer = Buffer.alloc(120);
+  check(kernel.call('fstatfs', fd, buffer), 'fstatfs', '');
+  return { magic: Number(buffer.readBigUInt64LE(0)), readOnly: (buffer.readUInt32LE(80) & 1) !== 0 };
 }
 
 const ENOENT = 2;

@@ -1,7 +1,7 @@
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
 export { forgetUdpFlows } from './conntrack.ts';
-export { mountDetached } from './detached-mount.ts';
+export { attachDetached, copyMount, copyMountOf, mountDetached } from './detached-mount.ts';
 export { fileOperation } from './file-operation.ts';
 export * from './files.ts';
 export {

@@ -3,6 +3,7 @@ import {
   chmodAt,
   chownAt,
   closeFd,
+  type FileType,
   findStatusAt,
   linkAt,
   setTimesFd,
@@ -37,6 +38,11 @@ export interface ExtractorOptions {
   readonly owner?: Owner;
   /** A directory below the root to unpack into; made where missing, links in it resolved inside the root. */
   readonly directory?: string;
+  /**
+   * As `docker cp` unpacks: a directory stays a directory, what is none stays none, and the directory unpacked into keeps
+   * its own owner, mode and times.
+   */
+  readonly keepKinds?: boolean;
 }
 
 export interface Extracted {
@@ -103,7 +109,9 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
   const below = (own: string): string => (own === '' || prefix === '' ? own + prefix : `${prefix}/${own}`);
 
   function takeEntry(header: TarHeader): void {
-    const path = below(cleanEntryPath(header.name));
+    const own = cleanEntryPath(header.name);
+    if (options.keepKinds && own === '' && header.type === 'directory') return;
+    const path = below(own);
     if (path === '') {
       if (header.type !== 'directory')
         throw new GantryError('invalid', `the root directory cannot be replaced by a ${header.type}`);
@@ -117,6 +125,7 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
       if (made !== undefined) whiteouts.add(made);
       return;
     }
+    if (options.keepKinds) refuseOtherKind(findStatusAt(at.fd, toFileName(name))?.type, header);
     written?.add(joinPath(at.path, name));
     switch (header.type) {
       case 'file':
@@ -221,6 +230,12 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
     },
     close,
   };
+}
+
+function refuseOtherKind(existing: FileType | undefined, { name, type }: TarHeader): void {
+  if (existing === undefined || (existing === 'directory') === (type === 'directory')) return;
+  const [old, other] = type === 'directory' ? ['non-directory', 'directory'] : ['directory', 'non-directory'];
+  throw new GantryError('invalid', `cannot overwrite ${old} "${name}" with ${other}`, { code: 'other-kind' });
 }
 
 const missingTarget = (linkName: string, cause?: unknown): GantryError =>

@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import type { PathStatus } from '#engine/index.ts';
+import { GantryError } from '#errors/index.ts';
+import type { ApiDeps } from './deps.ts';
+import { flag, type Query } from './query.ts';
+import { clientSignal } from './streams.ts';
+
+interface Route {
+  Params: { id: string };
+  Querystring: Query;
+}
+
+const statusHeader = 'X-Docker-Container-Path-Stat';
+
+/** `docker cp`: /containers/{id}/archive. */
+export function archiveApi(app: FastifyInstance, { containers }: Pick<ApiDeps, 'containers'>): void {
+  app.head<Route>('/containers/:id/archive', async ({ params, query }, reply) =>
+    reply.header(statusHeader, encodeStatus(await containers.statPath(params.id, pathOf(query)))).send(),
+  );
+  app.get<Route>('/containers/:id/archive', { exposeHeadRoute: false }, async ({ params, query }, reply) => {
+    const { status, tar } = await containers.readArchive(params.id, pathOf(query));
+    reply.raw.once('close', () => tar.destroy());
+    return reply.header(statusHeader, encodeStatus(status)).type('application/x-tar').send(tar);
+  });
+  app.put<Route & { Body: Readable | undefined }>('/containers/:id/archive', async ({ params, query, body }, reply) => {
+    await containers.writeArchive(params.id, pathOf(query), body ?? Readable.from([]), {
+      ownByUser: flag(query.copyUIDGID),
+      replaceKinds: !flag(query.noOverwriteDirNonDir),
+      signal: clientSignal(reply),
+    });
+    return '';
+  });
+}
+
+function pathOf({ path }: Query): string {
+  if (path === undefined || path === '') throw new GantryError('invalid', 'bad parameter: the path is empty');
+  return path;
+}
+
+/** Go's os.FileMode, which Docker's clients decode. */
+const goMode: Readonly<Record<PathStatus['type'], number>> = {
+  file: 0,
+  directory: 2 ** 31,
+  symlink: 2 ** 27,
+  'block-device': 2 ** 26,
+  'character-device': 2 ** 26 + 2 ** 21,
+  fifo: 2 ** 25,
+  socket: 2 ** 24,
+  unknown: 2 ** 19,
+};
+
+function modeOf({ type, mode }: PathStatus): number {
+  const bit = (mask: number, power: number) => ((mode & mask) === 0 ? 0 : 2 ** power);
+  return goMode[type] + bit(0o4000, 23) + bit(0o2000, 22) + bit(0o1000, 20) + (mode & 0o777);
+}
+
+function encodeStatus(status: PathStatus): string {
+  const { name, size, mtime, linkTarget } = status;
+  const seconds = new Date(mtime.seconds * 1000).toISOString().slice(0, -'.000Z'.length);
+  const time = `${seconds}.${String(mtime.nanoseconds).padStart(9, '0')}Z`;
+  return Buffer.from(JSON.stringify({ name, size, mode: modeOf(status), mtime: time, linkTarget })).toString('base64');
+}
