@@ -24,13 +24,32 @@ export function archiveApi(app: FastifyInstance, { containers }: Pick<ApiDeps, '
     return reply.header(statusHeader, encodeStatus(status)).type('application/x-tar').send(tar);
   });
   app.put<Route & { Body: Readable | undefined }>('/containers/:id/archive', async ({ params, query, body }, reply) => {
-    await containers.writeArchive(params.id, pathOf(query), body ?? Readable.from([]), {
-      ownByUser: flag(query.copyUIDGID),
-      replaceKinds: !flag(query.noOverwriteDirNonDir),
-      signal: clientSignal(reply),
-    });
+    const upload = body ?? Readable.from([]);
+    // The reader may leave early; the connection stays, for the answer.
+    const tar = { [Symbol.asyncIterator]: () => upload.iterator({ destroyOnReturn: false }) };
+    try {
+      await containers.writeArchive(params.id, pathOf(query), tar, {
+        ownByUser: flag(query.copyUIDGID),
+        replaceKinds: !flag(query.noOverwriteDirNonDir),
+        signal: clientSignal(reply),
+      });
+    } catch (error) {
+      await passOver(upload);
+      throw error;
+    }
     return '';
   });
+}
+
+const mostPassedOver = 16 * 1024 * 1024;
+
+/** Reads what is left of a refused upload, so that the client comes to read the answer; of a large one only a part. */
+async function passOver(upload: Readable): Promise<void> {
+  let left = mostPassedOver;
+  for await (const chunk of upload.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    left -= chunk.length;
+    if (left < 0) return;
+  }
 }
 
 function pathOf({ path }: Query): string {

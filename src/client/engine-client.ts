@@ -105,9 +105,10 @@ export function createEngineClient(address: EngineAddress, options: EngineClient
     socket.once('close', () => request.signal?.removeEventListener('abort', abort));
     socket.write(head + (json ?? ''));
     const sending = request.body === undefined ? undefined : send(socket, request.body);
-    const response = await (sending === undefined
-      ? readHead(socket)
-      : Promise.race([readHead(socket), sending.failed]));
+    const answer = await (sending === undefined ? readHead(socket) : Promise.race([readHead(socket), sending.failed]));
+    // An answer to HEAD has no body, whatever length it names (RFC 9112 section 6.3).
+    const response =
+      method === 'HEAD' ? { ...answer, headers: new Map([...answer.headers, ['content-length', '0']]) } : answer;
     return { socket, response, sending };
   };
 
