@@ -24,6 +24,9 @@ static inline int sys_openat2(int directory, const char *path, struct open_how *
 }
 static inline pid_t sys_clone3(struct clone_args *args) { return (pid_t)syscall(SYS_clone3, args, sizeof *args); }
 static inline int sys_fsopen(const char *type) { return (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC); }
+static inline int sys_fspick(int target) {
+  return (int)syscall(SYS_fspick, target, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+}
 static inline int sys_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux) {
   return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);
 }

@@ -23,12 +23,14 @@
   X(WRITE, 34, "sb")                      \
   X(UNSHARE, 35, "n")                     \
   X(PROPAGATION, 36, "n")                 \
+  X(HELPER, 37, "")                       \
+  X(USER_NAMESPACE, 38, "nss")            \
   X(FSOPEN, 40, "s")                      \
   X(FSCONFIG, 41, "nss")                  \
   X(FSMOUNT, 42, "n")                     \
   X(OPEN_TREE, 43, "sn")                  \
   X(SETATTR, 44, "nnnn")                  \
-  X(ROOT, 45, "")                         \
+  X(ROOT, 45, "s")                        \
   X(ATTACH, 46, "sn")                     \
   X(SYMLINK, 47, "ss")                    \
   X(NODE, 48, "snnnn")                    \
@@ -36,7 +38,7 @@
   X(MASK, 50, "s")                        \
   X(READONLY, 51, "s")                    \
   X(ROOT_ATTR, 52, "nn")                  \
-  X(PATH_ATTR, 53, "sn")                  \
+  X(PATH_ATTR, 53, "snnnn")               \
   X(HOSTNAME, 54, "s")                    \
   X(DOMAINNAME, 55, "s")                  \
   X(PIVOT, 56, "")                        \
@@ -59,7 +61,25 @@
   X(CLOSE_FDS, 75, "n")                   \
   X(EXEC, 76, "llln")                     \
   X(LOOKUP, 77, "ls")                     \
-  X(KEYRING, 78, "s")
+  X(KEYRING, 78, "s")                     \
+  X(LAYER, 80, "ssn")                     \
+  X(FSPICK, 81, "s")                      \
+  X(COPY_UP, 82, "s")                     \
+  X(DEVICE_TREE, 83, "snn")               \
+  X(RUNTIME_HOOK, 84, "sllnss")           \
+  X(MEET, 85, "")                         \
+  X(HOOK, 86, "sllnss")                   \
+  X(CONNECT, 87, "ns")                    \
+  X(SECCOMP_NOTIFY, 88, "nbnsss")         \
+  X(SCHEDULER, 89, "b")                   \
+  X(IO_PRIORITY, 90, "n")                 \
+  X(AFFINITY, 91, "b")                    \
+  X(PERSONALITY, 92, "n")                 \
+  X(MEMORY_POLICY, 93, "nb")              \
+  X(WRITE_SLOT, 94, "nb")                 \
+  X(HOLD, 95, "n")                        \
+  X(TAKE, 96, "n")                        \
+  X(IDMAP, 97, "nn")
 
 enum plan_code {
 #define X(name, code, signature) OP_##name = code,
@@ -67,7 +87,7 @@ enum plan_code {
 #undef X
 };
 
-enum { PLAN_MAX_ARGS = 5, PLAN_MAX_OPS = 65536 };
+enum { PLAN_MAX_ARGS = 6, PLAN_MAX_OPS = 65536 };
 
 struct plan_arg {
   uint64_t number;

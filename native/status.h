@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum status_type { STATUS_READY = 1, STATUS_CONSOLE = 2, STATUS_ERROR = 3 };
+enum status_type { STATUS_READY = 1, STATUS_CONSOLE = 2, STATUS_ERROR = 3, STATUS_MEET = 4, STATUS_CLONED = 5 };
 enum { STATUS_DETAIL = 1024, STATUS_NO_INDEX = -1 };
 
 struct status_packet {

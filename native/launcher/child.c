@@ -33,7 +33,8 @@ static void close_foreign(struct steps *steps) {
   const struct plan_op *preserve = plan_find(steps->plan, OP_CLOSE_FDS);
   unsigned first = preserve == NULL ? FIRST_AFTER_STDIO : (unsigned)preserve->args[0].number;
   int keep[LAUNCH_SLOTS + 3], count = 0;
-  for (int i = 0; i < LAUNCH_SLOTS; i++) keep[count++] = steps->slots[i];
+  for (int i = 0; i < LAUNCH_SLOTS; i++)
+    if (steps->slots[i] >= 0) keep[count++] = steps->slots[i];
   keep[count++] = steps->status;
   keep[count++] = steps->fifo;
   keep[count++] = steps->proc_fds;
@@ -46,7 +47,7 @@ static void close_foreign(struct steps *steps) {
   sys_close_range(first, ~0U, 0);
 }
 
-static int take_stdio(const int stdio[3]) {
+int take_stdio(const int stdio[3]) {
   for (int i = 0; i < 3; i++) {
     if (stdio[i] == i) continue;
     if (dup2(stdio[i], i) < 0) return -1;
@@ -62,17 +63,30 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static ssize_t receive(struct steps *steps, void *bytes, size_t size) {
+  ssize_t length;
+  do length = read(steps->status, bytes, size);
+  while (length < 0 && errno == EINTR);
+  return length;
+}
+
+// Waits until the parent has run its hooks; it says by which pid it knows this process.
+static int meet(struct steps *steps) {
+  struct status_packet packet = {.type = STATUS_MEET};
+  if (status_send(steps->status, &packet, sizeof packet.type) < 0) return -1;
+  // The parent gave up: it tells why, not this process.
+  if (receive(steps, &steps->host_pid, sizeof steps->host_pid) != sizeof steps->host_pid) _exit(EXIT_LAUNCH);
+  return 0;
+}
+
 // Reports ready and blocks until the start.
 static int wait_start(struct steps *steps) {
   struct status_packet ready = {.type = STATUS_READY};
   if (status_send(steps->status, &ready, sizeof ready.type) < 0) return -1;
   if (steps->fifo < 0) {
     char start;
-    ssize_t length;
-    do length = read(steps->status, &start, 1);
-    while (length < 0 && errno == EINTR);
     // The parent is gone: nobody will start this process.
-    if (length != 1) _exit(EXIT_LAUNCH);
+    if (receive(steps, &start, 1) != 1) _exit(EXIT_LAUNCH);
     return 0;
   }
   char name[16];
@@ -97,7 +111,8 @@ _Noreturn void child_run(struct steps *steps, size_t first, const int stdio[3]) 
   for (; steps->index < steps->plan->count; steps->index++) {
     const struct plan_op *op = &steps->plan->ops[steps->index];
     if (op->code == OP_EXEC) _exit(exec_run(steps, op));
-    if ((op->code == OP_READY ? wait_start(steps) : step_run(steps, op)) < 0) give_up(steps);
+    int result = op->code == OP_READY ? wait_start(steps) : op->code == OP_MEET ? meet(steps) : step_run(steps, op);
+    if (result < 0) give_up(steps);
   }
   step_fail(steps, EINVAL, "the plan ends without exec");
   give_up(steps);

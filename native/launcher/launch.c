@@ -43,6 +43,18 @@ static ssize_t receive(int status, struct status_packet *packet, int *fd) {
   return length;
 }
 
+// Runs the hooks of the runtime while the child waits, and tells it its pid.
+static bool answer_meeting(struct steps *steps, struct launched *launched) {
+  const struct plan *plan = steps->plan;
+  uint32_t pid = (uint32_t)launched->pid;
+  for (size_t i = 0; i < plan->count; i++) {
+    if (plan->ops[i].code != OP_RUNTIME_HOOK || hook_run(steps, plan->ops[i].args, pid) == 0) continue;
+    steps->index = i;
+    return fail(launched, steps, errno);
+  }
+  return send(launched->status, &pid, sizeof pid, MSG_NOSIGNAL) == sizeof pid || fail(launched, steps, errno);
+}
+
 // Reads until the child is ready. False when it failed: `failure` is what it said, or how it ended.
 static bool wait_ready(struct steps *steps, struct launched *launched) {
   for (;;) {
@@ -52,6 +64,10 @@ static bool wait_ready(struct steps *steps, struct launched *launched) {
     if (length >= (ssize_t)sizeof packet.type && packet.type == STATUS_READY) return true;
     if (length >= (ssize_t)sizeof packet.type && packet.type == STATUS_CONSOLE) {
       launched->master = fd;
+      continue;
+    }
+    if (length >= (ssize_t)sizeof packet.type && packet.type == STATUS_MEET) {
+      if (!answer_meeting(steps, launched)) return false;
       continue;
     }
     if (length >= STATUS_HEAD && packet.type == STATUS_ERROR) {
@@ -79,29 +95,41 @@ static void close_slots(struct steps *steps) {
   if (steps->fifo >= 0) close(steps->fifo);
 }
 
+pid_t clone_process(const struct steps *steps, const struct plan_op *op, uint64_t more_flags, int *pidfd) {
+  uint64_t cgroup = op->args[1].number;
+  if (cgroup > LAUNCH_SLOTS) {
+    errno = EINVAL;
+    return -1;
+  }
+  struct clone_args args = {
+      .flags = op->args[0].number | more_flags | CLONE_PIDFD | (cgroup > 0 ? CLONE_INTO_CGROUP : 0),
+      .pidfd = (uintptr_t)pidfd,
+      // clone3(2): with CLONE_PARENT it is as the caller's own.
+      .exit_signal = (more_flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD,
+      .cgroup = cgroup > 0 ? (uint64_t)steps->slots[cgroup - 1] : 0,
+  };
+  return sys_clone3(&args);
+}
+
 // The clone operation: the child goes on with the rest of the plan and does not come back.
 static bool clone_child(struct steps *steps, const struct plan_op *op, const int stdio[3], struct launched *launched) {
   int pair[2];
-  uint64_t cgroup = op->args[1].number;
-  if (cgroup > LAUNCH_SLOTS) return fail(launched, steps, EINVAL);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return fail(launched, steps, errno);
-  struct clone_args args = {
-      .flags = op->args[0].number | CLONE_PIDFD | (cgroup > 0 ? CLONE_INTO_CGROUP : 0),
-      .pidfd = (uintptr_t)&launched->pidfd,
-      .exit_signal = SIGCHLD,
-      .cgroup = cgroup > 0 ? (uint64_t)steps->slots[cgroup - 1] : 0,
-  };
-  launched->pid = sys_clone3(&args);
-  if (launched->pid == 0) {
-    steps->status = pair[1];
-    child_run(steps, steps->index + 1, stdio);
+  steps->status = pair[1];
+  launched->status = pair[0];
+  if (op->code == OP_HELPER) {
+    launched->pid = helper_clone(steps, stdio, launched);
+  } else {
+    launched->pid = clone_process(steps, op, 0, &launched->pidfd);
+    if (launched->pid == 0) child_run(steps, steps->index + 1, stdio);
   }
   int error = errno;
   close(pair[1]);
-  launched->status = pair[0];
+  steps->status = -1;
   if (launched->pid > 0) return true;
   close(pair[0]);
-  return fail(launched, steps, error);
+  launched->status = -1;
+  return launched->failure_length > 0 ? false : fail(launched, steps, error);
 }
 
 bool launch(const struct plan *plan, const int stdio[3], struct launched *launched) {
@@ -116,7 +144,7 @@ bool launch(const struct plan *plan, const int stdio[3], struct launched *launch
   bool ok = false;
   for (; steps.index < plan->count; steps.index++) {
     const struct plan_op *op = &plan->ops[steps.index];
-    if (op->code == OP_CLONE) {
+    if (op->code == OP_CLONE || op->code == OP_HELPER) {
       ok = clone_child(&steps, op, stdio, launched);
       break;
     }

@@ -6,7 +6,7 @@
 #include "plan.h"
 #include "status.h"
 
-enum { LAUNCH_SLOTS = 32 };
+enum { LAUNCH_SLOTS = 256 };
 
 struct launched {
   pid_t pid;

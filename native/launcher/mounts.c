@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "kernel.h"
 #include "steps.h"
@@ -43,6 +44,16 @@ int step_fsopen(struct steps *steps, const struct plan_arg *args) {
   return 0;
 }
 
+int step_fspick(struct steps *steps, const struct plan_arg *args) {
+  int target = in_root_open(steps, args[0].bytes, O_PATH, LINKS_INSIDE);
+  int fs = target < 0 ? -1 : sys_fspick(target);
+  close_keeping_errno(target);
+  if (fs < 0) return step_fail(steps, errno, args[0].bytes);
+  if (steps->fs >= 0) close(steps->fs);
+  steps->fs = fs;
+  return 0;
+}
+
 int step_fsconfig(struct steps *steps, const struct plan_arg *args) {
   unsigned command = (unsigned)args[0].number;
   bool has_value = command == FSCONFIG_SET_STRING, has_key = has_value || command == FSCONFIG_SET_FLAG;
@@ -58,9 +69,38 @@ int step_fsmount(struct steps *steps, const struct plan_arg *args) {
   return set_mount(steps, mount);
 }
 
+static int open_tree(struct steps *steps, const char *path, unsigned flags) {
+  int mount = sys_open_tree(AT_FDCWD, path, flags);
+  return mount < 0 ? step_fail(steps, errno, path) : set_mount(steps, mount);
+}
+
 int step_open_tree(struct steps *steps, const struct plan_arg *args) {
-  int mount = sys_open_tree(AT_FDCWD, args[0].bytes, args[1].number != 0 ? AT_RECURSIVE : 0);
-  return mount < 0 ? step_fail(steps, errno, args[0].bytes) : set_mount(steps, mount);
+  return open_tree(steps, args[0].bytes, args[1].number != 0 ? AT_RECURSIVE : 0);
+}
+
+// The node at a path of the host, if it is the device that is meant.
+int step_device_tree(struct steps *steps, const struct plan_arg *args) {
+  if (open_tree(steps, args[0].bytes, 0) < 0) return -1;
+  struct stat found;
+  if (fstat(steps->mount, &found) < 0) return -1;
+  dev_t wanted = makedev((unsigned)(args[2].number >> 32), (unsigned)args[2].number);
+  if ((found.st_mode & S_IFMT) == (mode_t)args[1].number && found.st_rdev == wanted) return 0;
+  return step_fail(steps, ENXIO, args[0].bytes);
+}
+
+int step_hold(struct steps *steps, const struct plan_arg *args) {
+  int *slot = slot_of(steps, args[0].number);
+  if (slot == NULL) return -1;
+  *slot = steps->mount;
+  steps->mount = -1;
+  return 0;
+}
+
+int step_take(struct steps *steps, const struct plan_arg *args) {
+  int *slot = slot_of(steps, args[0].number);
+  if (slot == NULL || set_mount(steps, *slot) < 0) return -1;
+  *slot = -1;
+  return 0;
 }
 
 int step_setattr(struct steps *steps, const struct plan_arg *args) {
@@ -70,8 +110,7 @@ int step_setattr(struct steps *steps, const struct plan_arg *args) {
 
 // Mounted over /, which for this process still is what it was: host paths work until the pivot.
 int step_root(struct steps *steps, const struct plan_arg *args) {
-  (void)args;
-  if (sys_move_mount(steps->mount, AT_FDCWD, "/", 0) < 0) return -1;
+  if (sys_move_mount(steps->mount, AT_FDCWD, args[0].bytes, 0) < 0) return step_fail(steps, errno, args[0].bytes);
   steps->root = steps->mount;
   steps->mount = -1;
   return 0;
@@ -139,9 +178,9 @@ int step_root_attr(struct steps *steps, const struct plan_arg *args) {
 }
 
 int step_path_attr(struct steps *steps, const struct plan_arg *args) {
-  struct mount_attr attr = {.attr_set = args[1].number};
+  struct mount_attr attr = {.attr_set = args[2].number, .attr_clr = args[3].number, .propagation = args[4].number};
   int target = in_root_open(steps, args[0].bytes, O_PATH, LINKS_INSIDE);
-  int result = target < 0 ? -1 : sys_mount_setattr(target, 0, &attr);
+  int result = target < 0 ? -1 : sys_mount_setattr(target, args[1].number != 0 ? AT_RECURSIVE : 0, &attr);
   close_keeping_errno(target);
   return result < 0 ? step_fail(steps, errno, args[0].bytes) : 0;
 }

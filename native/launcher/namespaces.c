@@ -11,7 +11,7 @@
 #include "process-time.h"
 #include "steps.h"
 
-static int *slot_of(struct steps *steps, uint64_t number) {
+int *slot_of(struct steps *steps, uint64_t number) {
   if (number < LAUNCH_SLOTS) return &steps->slots[number];
   errno = EINVAL;
   return NULL;
@@ -55,6 +55,17 @@ int step_write(struct steps *steps, const struct plan_arg *args) {
   int error = written < 0 ? errno : EIO;
   close(fd);
   return written == (ssize_t)args[1].length ? 0 : step_fail(steps, error, args[0].bytes);
+}
+
+int step_write_slot(struct steps *steps, const struct plan_arg *args) {
+  int *slot = slot_of(steps, args[0].number);
+  if (slot == NULL) return -1;
+  ssize_t written = write(*slot, args[1].bytes, args[1].length);
+  int error = written < 0 ? errno : EIO;
+  close(*slot);
+  *slot = -1;
+  errno = error;
+  return written == (ssize_t)args[1].length ? 0 : -1;
 }
 
 int step_unshare(struct steps *steps, const struct plan_arg *args) {

@@ -26,7 +26,14 @@ int step_symlink(struct steps *steps, const struct plan_arg *args) {
 static int make_node(int parent, const char *name, const struct plan_arg *args) {
   mode_t mode = (mode_t)args[1].number;
   dev_t device = makedev((unsigned)(args[2].number >> 32), (unsigned)args[2].number);
-  if (mknodat(parent, name, mode, device) < 0) return -1;
+  if (mknodat(parent, name, mode, device) < 0) {
+    // What is there must be it (runtime-spec: config-linux.md#devices).
+    struct stat found;
+    if (errno != EEXIST || fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) < 0) return -1;
+    if ((found.st_mode & S_IFMT) == (mode & S_IFMT) && found.st_rdev == device) return 0;
+    errno = ENOTUNIQ;
+    return -1;
+  }
   return args[3].number == 0 && args[4].number == 0
              ? 0
              : fchownat(parent, name, (uid_t)args[3].number, (gid_t)args[4].number, AT_SYMLINK_NOFOLLOW);

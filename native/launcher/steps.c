@@ -35,6 +35,7 @@ static step *step_of(uint16_t code) {
     case OP_CONSOLE_SOCKET:
     case OP_FOREGROUND:
     case OP_CLOSE_FDS:
+    case OP_RUNTIME_HOOK:
       return step_read_already;
     case OP_OPEN:
       return step_open;
@@ -116,7 +117,43 @@ static step *step_of(uint16_t code) {
       return step_lookup;
     case OP_KEYRING:
       return step_keyring;
+    case OP_WRITE_SLOT:
+      return step_write_slot;
+    case OP_USER_NAMESPACE:
+      return step_user_namespace;
+    case OP_IDMAP:
+      return step_idmap;
+    case OP_LAYER:
+      return step_layer;
+    case OP_FSPICK:
+      return step_fspick;
+    case OP_DEVICE_TREE:
+      return step_device_tree;
+    case OP_HOLD:
+      return step_hold;
+    case OP_TAKE:
+      return step_take;
+    case OP_COPY_UP:
+      return step_copy_up;
+    case OP_HOOK:
+      return step_hook;
+    case OP_CONNECT:
+      return step_connect;
+    case OP_SECCOMP_NOTIFY:
+      return step_seccomp_notify;
+    case OP_SCHEDULER:
+      return step_scheduler;
+    case OP_IO_PRIORITY:
+      return step_io_priority;
+    case OP_AFFINITY:
+      return step_affinity;
+    case OP_PERSONALITY:
+      return step_personality;
+    case OP_MEMORY_POLICY:
+      return step_memory_policy;
     case OP_CLONE:
+    case OP_HELPER:
+    case OP_MEET:
     case OP_READY:
     case OP_EXEC:
     case OP_COMMAND:

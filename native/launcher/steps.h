@@ -13,6 +13,7 @@ struct steps {
   int status;                  // to the parent
   int fifo;                    // the start fifo, O_PATH, or -1
   int proc_fds;                // the host's /proc/self/fd, with a start fifo
+  uint32_t host_pid;           // of this process as the parent knows it, once they have met
   char detail[STATUS_DETAIL];
 };
 
@@ -24,11 +25,19 @@ int step_run(struct steps *steps, const struct plan_op *op);
 // Names what the failing step was at. Returns -1.
 int step_fail(struct steps *steps, int error, const char *about);
 
+// The slot of a number that came in a plan, or NULL with errno.
+int *slot_of(struct steps *steps, uint64_t number);
+
 // namespaces.c
-step step_open, step_pidfd, step_setns, step_write, step_unshare, step_propagation, step_hostname, step_domainname;
+step step_open, step_pidfd, step_setns, step_write, step_write_slot, step_unshare, step_propagation, step_hostname,
+    step_domainname;
+// user-namespace.c
+step step_user_namespace, step_idmap, step_layer;
 // mounts.c
-step step_fsopen, step_fsconfig, step_fsmount, step_open_tree, step_setattr, step_root, step_attach, step_mask, step_readonly,
-    step_root_attr, step_path_attr, step_pivot, step_chroot;
+step step_fsopen, step_fspick, step_fsconfig, step_fsmount, step_open_tree, step_device_tree, step_hold, step_take, step_setattr,
+    step_root, step_attach, step_mask, step_readonly, step_root_attr, step_path_attr, step_pivot, step_chroot;
+// copy-up.c
+step step_copy_up;
 // nodes.c
 step step_symlink, step_node, step_mkdir;
 // console.c
@@ -38,11 +47,27 @@ step step_rlimit, step_umask, step_bounding, step_keep_caps, step_groups, step_i
     step_no_new_privileges, step_seccomp, step_keyring;
 // exec.c
 step step_lookup;
+// scheduling.c
+step step_scheduler, step_io_priority, step_affinity, step_personality, step_memory_policy;
+// seccomp-notify.c
+step step_connect, step_seccomp_notify;
+// hooks.c
+step step_hook;
+// Runs a hook's operation to its end, with the state that names `pid` as its stdin. -1 where it fails or takes too long.
+int hook_run(struct steps *steps, const struct plan_arg *args, uint32_t pid);
 // cwd.c
 step step_cwd;
 
+// helper.c: the operations between `helper` and the clone, in a process of their own. -1 where one fails: `failure` says
+// which. The child is the caller's own.
+int helper_clone(struct steps *steps, const int stdio[3], struct launched *launched);
+// clone3(2) as the operation says; 0 in the child.
+pid_t clone_process(const struct steps *steps, const struct plan_op *op, uint64_t more_flags, int *pidfd);
+
 // child.c: everything after the clone; never returns.
 _Noreturn void child_run(struct steps *steps, size_t first, const int stdio[3]);
+// Makes them fds 0, 1 and 2.
+int take_stdio(const int stdio[3]);
 // exec.c: returns the code to exit with, after it has told the parent.
 int exec_run(struct steps *steps, const struct plan_op *op);
 // Tells the parent what went wrong in the current operation.

@@ -35,7 +35,7 @@ export const propagation = {
 } as const;
 
 /** FSCONFIG_* (fsconfig(2)). */
-export const fsconfig = { flag: 0, string: 1, create: 6 } as const;
+export const fsconfig = { flag: 0, string: 1, create: 6, reconfigure: 7 } as const;
 
 /** RLIMIT_* (asm-generic/resource.h; the same on x86-64 and arm64). */
 export const rlimits: Readonly<Record<string, number>> = Object.fromEntries(
@@ -59,4 +59,62 @@ export const seccompFlags: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 1,
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
+};
+/** With a listener TSYNC is refused by errno, not by a thread's id (SECCOMP_FILTER_FLAG_TSYNC_ESRCH). */
+export const tsyncByErrno = 16;
+
+const bitsOf = (prefix: string, names: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(names.split(' ').map((name, bit) => [`${prefix}${name}`, 2 ** bit]));
+
+/** SCHED_* (sched(7)). */
+export const schedulerPolicies: Readonly<Record<string, number>> = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_ISO: 4,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+};
+
+/** SCHED_FLAG_* (linux/sched.h). */
+export const schedulerFlags = bitsOf(
+  'SCHED_FLAG_',
+  'RESET_ON_FORK RECLAIM DL_OVERRUN KEEP_POLICY KEEP_PARAMS UTIL_CLAMP_MIN UTIL_CLAMP_MAX',
+);
+
+/** IOPRIO_CLASS_* (ioprio_set(2)). */
+export const ioPriorityClasses: Readonly<Record<string, number>> = {
+  IOPRIO_CLASS_RT: 1,
+  IOPRIO_CLASS_BE: 2,
+  IOPRIO_CLASS_IDLE: 3,
+};
+
+/** MPOL_* (set_mempolicy(2)). */
+export const memoryPolicies: Readonly<Record<'modes' | 'flags', Readonly<Record<string, number>>>> = {
+  modes: Object.fromEntries(
+    'DEFAULT PREFERRED BIND INTERLEAVE LOCAL PREFERRED_MANY WEIGHTED_INTERLEAVE'
+      .split(' ')
+      .map((name, number) => [`MPOL_${name}`, number]),
+  ),
+  flags: { MPOL_F_NUMA_BALANCING: 1 << 13, MPOL_F_RELATIVE_NODES: 1 << 14, MPOL_F_STATIC_NODES: 1 << 15 },
+};
+
+/** personality(2). */
+export const personalities: Readonly<Record<'domains' | 'flags', Readonly<Record<string, number>>>> = {
+  domains: { LINUX: 0, LINUX32: 8 },
+  flags: {
+    UNAME26: 0x20000,
+    ADDR_NO_RANDOMIZE: 0x40000,
+    FDPIC_FUNCPTRS: 0x80000,
+    MMAP_PAGE_ZERO: 0x100000,
+    ADDR_COMPAT_LAYOUT: 0x200000,
+    READ_IMPLIES_EXEC: 0x400000,
+    ADDR_LIMIT_32BIT: 0x800000,
+    SHORT_INODE: 0x1000000,
+    WHOLE_SECONDS: 0x2000000,
+    STICKY_TIMEOUTS: 0x4000000,
+    ADDR_LIMIT_3GB: 0x8000000,
+  },
 };

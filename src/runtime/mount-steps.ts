@@ -189,7 +189,7 @@ export function rootSteps(mounts: readonly Mount[]): readonly PlanStep[] {
       [
         ...currentMountSteps(root, options),
         { name: 'setattr', args: [1, 0, 0, propagation.private] },
-        { name: 'root', args: [] },
+        { name: 'root', args: ['/'] },
       ],
       `mounting the root filesystem (${root.type ?? 'bind'})`,
     ),
@@ -231,6 +231,6 @@ export function cgroupMountSteps(mount: Mount, hierarchies: readonly Hierarchy[]
       for (const link of together) steps.push({ name: 'symlink', args: [name, `${mount.destination}/${link}`] });
   }
   if ((attributes.set & mountAttr.readOnly) !== 0)
-    steps.push({ name: 'path-attr', args: [mount.destination, mountAttr.readOnly] });
+    steps.push({ name: 'path-attr', args: [mount.destination, 0, mountAttr.readOnly, 0, 0] });
   return named(steps, about);
 }

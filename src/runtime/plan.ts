@@ -17,7 +17,8 @@ import { GantryError } from '#errors/index.ts';
  *
  * The protocol between parent and child is a SOCK_SEQPACKET pair. Child → parent, one packet each:
  *   `console` with the pty's master attached (SCM_RIGHTS); `ready` when everything up to that operation is done;
- *   `error` (see launch-error.ts) before the child ends. The end of file after `start` says that exec succeeded.
+ *   `meet` when the namespaces and mounts are there: the parent runs every `runtime-hook`, and answers with `u32 pid`, the
+ *   child's as the parent sees it; `error` (see launch-error.ts) before the child ends. The end of file after `start` says that exec succeeded.
  * Parent → child: one byte, `start`. With `start-fifo` the child reports `ready`, leaves the socket, and opens the fifo for
  * writing instead, which blocks until somebody opens it for reading: that is the start. Who did then reads an `error`
  * packet's bytes, or the end of file when exec succeeded.
@@ -48,7 +49,7 @@ export const operations = {
   /** Stay the parent, forward signals, exit as the process does. */
   foreground: [22, ''],
 
-  // Anywhere. Slots 0–31 keep fds from one operation to a later one, across the clone.
+  // Anywhere. Slots 0–255 keep fds from one operation to a later one, across the clone.
   /** slot, path on the host, open(2) flags */
   open: [30, 'nsn'],
   /** slot, pid, its start time in clock ticks (/proc/pid/stat field 22) so that a reused pid is refused */
@@ -62,6 +63,10 @@ export const operations = {
   unshare: [35, 'n'],
   /** MS_* of the whole mount namespace, at / */
   propagation: [36, 'n'],
+  /** What follows until `clone` is done by a helper, with the process's stdio: it goes into namespaces where the parent may not. The child is the parent's still. */
+  helper: [37, ''],
+  /** slot, uid map, gid map: a user namespace that lives by its fd (user_namespaces(7)) */
+  'user-namespace': [38, 'nss'],
 
   // Mounts. fsopen … fsmount, or open-tree, make the current mount; root or attach place it.
   fsopen: [40, 's'],
@@ -73,8 +78,8 @@ export const operations = {
   'open-tree': [43, 'sn'],
   /** recursive 0|1, MOUNT_ATTR_* to set, to clear, MS_* propagation or 0 */
   setattr: [44, 'nnnn'],
-  /** The current mount becomes the root in which every later path is resolved. */
-  root: [45, ''],
+  /** Where the current mount goes: it becomes the root in which every later path is resolved. */
+  root: [45, 's'],
   /** destination in the root, made if missing. 0 a directory, 1 as the source is, 2 a directory reached without links */
   attach: [46, 'sn'],
   /** target, path */
@@ -89,8 +94,8 @@ export const operations = {
   readonly: [51, 's'],
   /** MOUNT_ATTR_* to set on the root, MS_* propagation or 0 */
   'root-attr': [52, 'nn'],
-  /** path, MOUNT_ATTR_* to set on what is mounted there */
-  'path-attr': [53, 'sn'],
+  /** path, recursive 0|1, MOUNT_ATTR_* to set, to clear, MS_* propagation or 0, of what is mounted there */
+  'path-attr': [53, 'snnnn'],
   hostname: [54, 's'],
   domainname: [55, 's'],
   /** The root becomes /, the host's is gone. */
@@ -134,6 +139,44 @@ export const operations = {
   lookup: [77, 'ls'],
   /** The name of a session keyring of the process's own (keyrings(7)). */
   keyring: [78, 's'],
+
+  // More mounts.
+  /** key (lowerdir+, upperdir, workdir), path, slot of a user namespace: an idmapped layer of the overlay being configured */
+  layer: [80, 'ssn'],
+  /** path: what is mounted there is configured anew by fsconfig */
+  fspick: [81, 's'],
+  /** path: what is there goes into the current mount */
+  'copy-up': [82, 's'],
+  /** path on the host, type (S_IF*), major << 32 | minor: the current mount is that node, which must be this device */
+  'device-tree': [83, 'snn'],
+
+  // Hooks: path, argv, env, milliseconds or 0, the state's JSON up to the pid, and after it.
+  /** Run by the parent when it meets the child. Before `clone`. */
+  'runtime-hook': [84, 'sllnss'],
+  meet: [85, ''],
+  hook: [86, 'sllnss'],
+
+  // More of the process.
+  /** slot, path of a unix socket on the host */
+  connect: [87, 'ns'],
+  /** as seccomp; slot of the connected agent, and three parts of the state between which the pid stands (after `meet`) */
+  'seccomp-notify': [88, 'nbnsss'],
+  /** struct sched_attr */
+  scheduler: [89, 'b'],
+  /** class << 13 | priority (ioprio_set(2)) */
+  'io-priority': [90, 'n'],
+  /** a mask of processors */
+  affinity: [91, 'b'],
+  personality: [92, 'n'],
+  /** MPOL_*, a mask of nodes */
+  'memory-policy': [93, 'nb'],
+  /** slot, bytes; closes it */
+  'write-slot': [94, 'nb'],
+  /** slot: the current mount is kept there, and becomes the current one again */
+  hold: [95, 'n'],
+  take: [96, 'n'],
+  /** slot of a user namespace, recursive 0|1: of the current mount (mount_setattr(2), MOUNT_ATTR_IDMAP) */
+  idmap: [97, 'nn'],
 } as const satisfies Readonly<Record<string, readonly [code: number, signature: string]>>;
 
 export type OperationName = keyof typeof operations;
