@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { GantryError, messageOf } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import { closeFd, openDirectory } from '#linux/index.ts';
 import { extractTar } from '#snapshots/index.ts';
 import { compressionOf, decompressed, sniff } from './decompress.ts';
@@ -26,8 +26,8 @@ export function isTarHeader(header: Uint8Array): boolean {
 const openFile = (entry: TreeEntry) => createReadStream('', { fd: entry.open(), autoClose: true });
 
 /**
- * Whether ADD unpacks a file: a tar by its content, also inside gzip or zstd.
- * @throws GantryError unsupported for bzip2 and xz, which Docker would look into
+ * Whether ADD unpacks a file: a tar by its content, also inside gzip, zstd, bzip2 or xz.
+ * @throws GantryError unsupported where this host cannot look into it
  */
 export async function isArchive(entry: TreeEntry): Promise<boolean> {
   if (entry.status.type !== 'file') return false;
@@ -43,11 +43,6 @@ async function holdsTar(source: Readable, entry: TreeEntry): Promise<boolean> {
   const { start, stream } = await sniff(source, block);
   const compression = compressionOf(start);
   if (compression === 'none') return isTarHeader(start);
-  if (compression === 'bzip2' || compression === 'xz')
-    throw new GantryError(
-      'unsupported',
-      `ADD failed: ${String(entry.name)}: ${compression} is not supported yet; use gzip or zstd, or COPY it as it is`,
-    );
   const header: Uint8Array[] = [];
   let length = 0;
   try {
@@ -56,7 +51,9 @@ async function holdsTar(source: Readable, entry: TreeEntry): Promise<boolean> {
       length += chunk.length;
       if (length >= block) break;
     }
-  } catch {
+  } catch (error) {
+    if (isGantryError(error, 'unsupported'))
+      throw new GantryError('unsupported', `ADD failed: ${String(entry.name)}: ${error.message}; or COPY it as it is`);
     // Not what its first bytes say: an ordinary file.
     return false;
   }

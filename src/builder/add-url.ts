@@ -9,16 +9,11 @@ import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 /** A file fetched for ADD. */
 export interface Download {
   readonly path: string;
-  readonly name: string;
   readonly digest: string;
   readonly mtime: { readonly seconds: number; readonly nanoseconds: number };
 }
 
 export const isUrl = (text: string): boolean => /^https?:\/\//i.test(text);
-
-/** Whether ADD would clone it. */
-export const isGitSource = (text: string): boolean =>
-  /^(?:git@|git:\/\/|ssh:\/\/)/i.test(text) || /^https?:\/\/[^?#]*\.git(?:[?#].*)?$/i.test(text);
 
 /** The name a URL gives its file. @throws GantryError invalid where it gives none */
 export function nameOfUrl(url: string, word: Word): string {
@@ -52,7 +47,7 @@ export async function download(
   path: string,
   word: Word,
   options: { readonly checksum: string | undefined; readonly signal: AbortSignal },
-): Promise<Omit<Download, 'name'>> {
+): Promise<Download> {
   parseUrl(url, word);
   const response = await fetch(url, { signal: options.signal }).catch((error: unknown) => {
     throwIfAborted(options.signal);

@@ -1,12 +1,14 @@
 import { isGantryError } from '#errors/index.ts';
 import type { Credentials, Image, Images } from '#images/index.ts';
-import { parseReference } from '#oci/index.ts';
+import { type Platform, parseReference } from '#oci/index.ts';
+import { platformName } from './platforms.ts';
 import type { StageOutput } from './stage-output.ts';
 
 /** The images a build stands on or copies from, each looked up (and pulled where needed) once, and unpacked. */
 export function createBaseImages(
   images: Pick<Images, 'get' | 'pull' | 'unpack'>,
   request: { readonly pull: boolean; readonly credentials: Readonly<Record<string, Credentials>> },
+  target: Platform,
   signal: AbortSignal,
 ) {
   const known = new Map<string, Promise<Image>>();
@@ -18,17 +20,18 @@ export function createBaseImages(
     );
   };
 
-  const resolve = async (reference: string, output: StageOutput): Promise<Image> => {
+  const resolve = async (reference: string, platform: Platform, output: StageOutput): Promise<Image> => {
     const held = await images.get(reference).catch((error: unknown) => {
       if (isGantryError(error, 'not-found')) return undefined;
       throw error;
     });
     const isId = held !== undefined && /^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference);
     const image =
-      held !== undefined && (!request.pull || isId)
+      held !== undefined && (isId || (!request.pull && isFor(held, platform)))
         ? held
         : await images.pull(reference, {
             credentials: credentialsFor(reference),
+            platform,
             onProgress: (progress) => output.event({ progress }),
             signal,
           });
@@ -36,12 +39,16 @@ export function createBaseImages(
     return image;
   };
 
-  return (reference: string, output: StageOutput): Promise<Image> => {
-    const found = known.get(reference) ?? resolve(reference, output);
+  return (reference: string, output: StageOutput, platform: Platform = target): Promise<Image> => {
+    const key = `${platformName(platform)} ${reference}`;
+    const found = known.get(key) ?? resolve(reference, platform, output);
     found.catch(() => undefined);
-    known.set(reference, found);
+    known.set(key, found);
     return found;
   };
 }
+
+const isFor = ({ config }: Image, { os, architecture }: Platform) =>
+  config.os === os && config.architecture === architecture;
 
 export type BaseImages = ReturnType<typeof createBaseImages>;

@@ -1,5 +1,6 @@
 import { type Dockerfile, expandWord, type Lookup } from '#dockerfile/index.ts';
 import type { Platform } from '#oci/index.ts';
+import { nativePlatform } from './platforms.ts';
 
 /** Known to every RUN without an ARG; they stay out of cache keys and history (docs.docker.com: predefined ARGs). */
 const proxyNames = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [
@@ -19,10 +20,10 @@ export interface BuildArgs {
   readonly unconsumed: readonly string[];
 }
 
-/** The platform's arguments: the one we build for and the one we build on are the same. */
-const platformArgs = ({ os, architecture, variant = '' }: Platform): ReadonlyMap<string, string> =>
+/** The platforms' arguments: of the one we build for, and the one we build on. */
+const platformArgs = (target: Platform, build: Platform): ReadonlyMap<string, string> =>
   new Map(
-    ['TARGET', 'BUILD'].flatMap((side) => [
+    [['TARGET', target] as const, ['BUILD', build] as const].flatMap(([side, { os, architecture, variant = '' }]) => [
       [`${side}PLATFORM`, [os, architecture, ...(variant === '' ? [] : [variant])].join('/')] as const,
       [`${side}OS`, os] as const,
       [`${side}ARCH`, architecture] as const,
@@ -35,9 +36,13 @@ export function readBuildArgs(
   file: Dockerfile,
   given: Readonly<Record<string, string | null>>,
   platform: Platform,
+  target: string | undefined,
 ): BuildArgs {
   const values = new Map(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== null));
-  const fromPlatform = platformArgs(platform);
+  const fromPlatform = new Map([
+    ...platformArgs(platform, nativePlatform),
+    ['TARGETSTAGE', target === undefined || target === '' ? 'default' : target],
+  ]);
   const globals = new Map<string, string>();
   const global: Lookup = (name) => globals.get(name) ?? fromPlatform.get(name);
   for (const { name, value } of file.globalArgs.flatMap((instruction) => instruction.args)) {

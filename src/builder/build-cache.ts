@@ -23,7 +23,7 @@ export interface BuildCache {
   findDigest(key: string): string | undefined;
   putDigest(key: string, digest: string): void;
   /** Steps with a layer of our own, longest unused first. */
-  privateLayers(): readonly { readonly key: string; readonly layer: string }[];
+  privateLayers(): readonly { readonly key: string; readonly layer: string; readonly used: Date }[];
   /** The step's own layer is gone. */
   forgetPrivate(key: string): void;
 }
@@ -46,7 +46,7 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
   const selectDigest = db.prepare('SELECT digest FROM build_contents WHERE key = ?');
   const insertDigest = db.prepare('INSERT OR REPLACE INTO build_contents VALUES (?, ?)');
   const selectPrivate = db.prepare(
-    'SELECT key, private_layer FROM build_cache WHERE private_layer IS NOT NULL ORDER BY used, key',
+    'SELECT key, private_layer, used FROM build_cache WHERE private_layer IS NOT NULL ORDER BY used, key',
   );
   const dropPrivate = db.prepare('UPDATE build_cache SET private_layer = NULL WHERE key = ?');
   const dropEmpty = db.prepare('DELETE FROM build_cache WHERE key = ? AND layer IS NULL AND private_layer IS NULL');
@@ -82,7 +82,12 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
       const row = selectDigest.get(key);
       return row === undefined ? undefined : String(row.digest);
     },
-    privateLayers: () => selectPrivate.all().map((row) => ({ key: String(row.key), layer: String(row.private_layer) })),
+    privateLayers: () =>
+      selectPrivate.all().map((row) => ({
+        key: String(row.key),
+        layer: String(row.private_layer),
+        used: new Date(Number(row.used)),
+      })),
     forgetPrivate(key) {
       dropPrivate.run(key);
       dropEmpty.run(key);

@@ -4,14 +4,15 @@ import type { Readable } from 'node:stream';
 import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import { closeFd, openDirectory } from '#linux/index.ts';
 import { extractTar } from '#snapshots/index.ts';
+import type { BuildRequest } from './builder.ts';
+import { type ContextTree, contextTree } from './context-trees.ts';
 import { compressionOf, decompressed, sniff } from './decompress.ts';
 import { type Ignore, nothingIgnored, parseIgnore } from './ignore.ts';
+import { fetchRemote } from './remote-context.ts';
 import { readTextInRoot } from './tree-paths.ts';
 
 /** The files a build may read: unpacked into a directory of its own, and reached only through its fd. */
-export interface BuildContext extends Disposable {
-  readonly root: number;
-  readonly ignore: Ignore;
+export interface BuildContext extends Disposable, ContextTree {
   readonly dockerfile: { readonly name: string; readonly text: string };
 }
 
@@ -21,32 +22,40 @@ export interface BuildContext extends Disposable {
  * @throws GantryError invalid (no Dockerfile, a bad ignore file), corrupt, cancelled, exhausted
  */
 export async function receiveContext(
-  source: Readable,
-  directory: string,
+  source: BuildRequest['context'],
+  path: string,
   dockerfile: string,
-  signal: AbortSignal,
+  { secrets, signal }: { readonly secrets: BuildRequest['secrets']; readonly signal: AbortSignal },
 ): Promise<BuildContext> {
-  await mkdir(directory, { mode: 0o700 });
+  const remote = 'url' in source;
+  const directory = remote ? await fetchRemote(source, path, dockerfile, { secrets, signal }) : path;
+  // Others may look into it where a step mounts it; on this host nobody gets past the directory above.
+  if (!remote) await mkdir(directory, { mode: 0o755 });
   const root = openDirectory(directory);
   try {
-    await unpack(source, root, signal);
-    const path = posix.normalize(dockerfile).replace(/^\/+/, '');
-    if (path === '..' || path.startsWith('../'))
+    if (!remote) await unpackContext(source, root, signal);
+    const name = posix.normalize(dockerfile).replace(/^\/+/, '');
+    if (name === '..' || name.startsWith('../'))
       throw new GantryError('invalid', `the Dockerfile "${dockerfile}" must be within the build context`);
-    const text = await readTextInRoot(root, path);
+    const text = await readTextInRoot(root, name);
     if (text === undefined)
       throw new GantryError('invalid', `Cannot locate specified Dockerfile: ${dockerfile}`, {
         code: 'dockerfile-missing',
       });
-    const ignore = await readIgnore(root, [`${path}.dockerignore`, '.dockerignore']);
-    return { root, ignore, dockerfile: { name: path, text }, [Symbol.dispose]: () => closeFd(root) };
+    const ignore = await readIgnore(root, [`${name}.dockerignore`, '.dockerignore']);
+    return {
+      ...contextTree(root, directory, ignore, 'build context'),
+      dockerfile: { name, text },
+      [Symbol.dispose]: () => closeFd(root),
+    };
   } catch (error) {
     closeFd(root);
     throw error;
   }
 }
 
-async function unpack(source: Readable, root: number, signal: AbortSignal): Promise<void> {
+/** Unpacks a tar, compressed or not, below an open directory. @throws GantryError invalid, corrupt, cancelled */
+export async function unpackContext(source: Readable, root: number, signal: AbortSignal): Promise<void> {
   const stop = () => source.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {

@@ -1,36 +1,123 @@
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
+import type { LintWarning } from '#dockerfile/index.ts';
 import type { Credentials, OnProgress } from '#images/index.ts';
 import type { Mount } from '#oci/index.ts';
 
 /** Dockerfile → typed instructions → graph of vertices → solve. */
 export interface Builder {
+  /** `imageId` is empty where no image was asked for (`check`, `output: 'rootfs'`). */
   build(
     request: BuildRequest,
-    options: { onOutput: (event: BuildEvent) => void; signal?: AbortSignal },
+    options: {
+      onOutput: (event: BuildEvent) => void;
+      /** Given the target's files as a tar; the build waits for it. */
+      onRootfs?: (tar: Readable) => Promise<void>;
+      signal?: AbortSignal;
+    },
   ): Promise<{ imageId: string }>;
+  /** Removes what is kept between builds. @throws GantryError conflict while a build runs */
+  prune(request: PruneRequest): Promise<readonly CacheRecord[]>;
+  /** What is kept between builds, longest unused first. */
+  usage(): Promise<readonly CacheRecord[]>;
+}
+
+/** One thing that the builder keeps: the files of a stage that no image is made of, or a cache mount. */
+export interface CacheRecord {
+  readonly id: string;
+  readonly type: 'regular' | 'exec.cachemount';
+  /** Bytes on disk. */
+  readonly size: number;
+  readonly used: Date;
+  readonly inUse: boolean;
+  readonly key?: string;
+  readonly directory?: string;
+}
+
+export interface PruneRequest {
+  readonly unusedSince?: Date;
+  readonly types?: readonly CacheRecord['type'][];
+  /** Ids, or how they begin. */
+  readonly ids?: readonly string[];
+  /** What may stay, in bytes; default nothing. */
+  readonly keepBytes?: number;
 }
 
 export interface BuildRequest {
-  /** The context as a tar stream (gzip allowed). */
-  readonly context: Readable;
+  /** The context as a tar stream (gzip, zstd, bzip2 and xz allowed), or where to fetch it from (`RemoteContext`). */
+  readonly context: Readable | RemoteContext;
   readonly dockerfile: string; // path in the context
   readonly tags: readonly string[];
   readonly buildArgs: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly target?: string;
   readonly noCache: boolean;
+  /** `--no-cache-filter`: stages, by name or number, whose steps run again. */
+  readonly noCacheStages?: readonly string[];
   readonly pull: boolean;
   readonly networkMode?: string;
   readonly platform?: string;
   /** By registry host. */
   readonly credentials: Readonly<Record<string, Credentials>>;
+  readonly limits?: StepLimits;
+  /** `name:address`, in every step's /etc/hosts. */
+  readonly extraHosts?: readonly string[];
+  /** One layer instead of all that the build made. */
+  readonly squash?: boolean;
+  /** By id, for `RUN --mount=type=secret`; never written to a disk, a log, a layer or a cache key. */
+  readonly secrets?: Readonly<Record<string, Uint8Array>>;
+  /** By id, for `RUN --mount=type=ssh`: connects to the client's agent. */
+  readonly agents?: Readonly<Record<string, () => Duplex>>;
+  /** What a name in FROM, `--from` or `from=` stands for, before stages and images are looked at. */
+  readonly namedContexts?: Readonly<Record<string, NamedContext>>;
+  /** What steps may ask for beyond the ordinary. */
+  readonly entitlements?: readonly Entitlement[];
+  /** `image` (default) makes an image; `rootfs` only the target's files, given to `onRootfs`. */
+  readonly output?: 'image' | 'rootfs';
+  /** Only look for mistakes: warnings are told, nothing is built. */
+  readonly check?: boolean;
 }
 
-/** `stream` is text as classic docker prints it; `progress` is for pulls of base images. */
+/** A git repository (`https://….git#ref:subdirectory`, `git@…`), or a URL of a tar or a Dockerfile. */
+export interface RemoteContext {
+  readonly url: string;
+}
+
+export type NamedContext =
+  | { readonly from: 'image'; readonly reference: string }
+  | { readonly from: 'tar'; readonly tar: Readable }
+  | { readonly from: 'remote'; readonly url: string };
+
+export type Entitlement = 'network.host' | 'security.insecure';
+
+/** What each step may use (`--memory`, `--cpu-shares`, …). */
+export interface StepLimits {
+  readonly memoryBytes?: number;
+  readonly memorySwapBytes?: number;
+  readonly cpuShares?: number;
+  readonly cpuPeriod?: number;
+  readonly cpuQuota?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  readonly shmSizeBytes?: number;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+}
+
+/** `stream` is text as classic docker prints it; `progress` is for pulls of base images; `step` is the same as facts. */
 export type BuildEvent =
   | { readonly stream: string }
   | { readonly progress: Parameters<OnProgress>[0] }
+  | { readonly step: StepEvent }
+  | { readonly warning: LintWarning }
   | { readonly aux: { readonly ID: string } };
+
+/** What happens to one vertex of the graph, told at once and in no order between stages. `id` is unique in the build. */
+export type StepEvent =
+  | { readonly id: string; readonly is: 'started'; readonly name: string }
+  | { readonly id: string; readonly is: 'log'; readonly text: string }
+  | { readonly id: string; readonly is: 'progress'; readonly progress: Parameters<OnProgress>[0] }
+  /** `why` tells of a step that ran what differs from the last time. */
+  | { readonly id: string; readonly is: 'done'; readonly cached: boolean; readonly why?: string }
+  | { readonly id: string; readonly is: 'failed'; readonly error: string };
 
 /**
  * How a RUN step is run: given by whoever composes the program (the engine), so that the builder knows no engine.
@@ -46,6 +133,12 @@ export interface StepRunner {
       readonly cwd: string;
       readonly user: string; // as in USER; resolved against the root filesystem
       readonly networkMode: string;
+      /** Besides those of every container. */
+      readonly mounts?: readonly Mount[];
+      /** `RUN --security=insecure`. */
+      readonly privileged?: boolean;
+      readonly extraHosts?: readonly string[];
+      readonly limits?: StepLimits;
     },
     options: { onOutput: (stream: 'stdout' | 'stderr', data: Buffer) => void; signal?: AbortSignal },
   ): Promise<{ exitCode: number }>;

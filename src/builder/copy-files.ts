@@ -25,8 +25,9 @@ import {
   writeAll,
 } from '#linux/index.ts';
 import { bytesOf, xattrsOf } from './file-bytes.ts';
+import { changedMode, type ModeChange } from './mode-change.ts';
 import { type Selected, type SourceTree, type TreeEntry, walk } from './source-tree.ts';
-import { ensureDirectory, isDirectory, type Owner } from './tree-paths.ts';
+import { ensureDirectory, isDirectory, type Owner, replaceLinks } from './tree-paths.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } = constants;
 
@@ -39,13 +40,18 @@ export interface Destination {
   readonly directory: boolean;
   readonly owner?: Owner;
   /** --chmod */
-  readonly mode?: number;
+  readonly mode?: ModeChange;
+  /** false (--link): a link on the way is replaced by a directory, as if nothing had been there before. */
+  readonly throughLinks?: boolean;
+  /** --parents: the directories above a source come along. */
+  readonly parents?: boolean;
 }
 
 /** The directory and the name that one file goes to; the caller closes `fd`. */
 export function placeOf(destination: Destination, name: FileName): { fd: number; name: FileName } {
   const { root, path, owner } = destination;
-  if (destination.directory || isDirectory(root, path)) return { fd: ensureDirectory(root, path, owner).fd, name };
+  const merges = destination.throughLinks !== false && isDirectory(root, path);
+  if (destination.directory || merges) return { fd: ensureDirectory(root, path, owner).fd, name };
   return { fd: ensureDirectory(root, posix.dirname(path), owner).fd, name: posix.basename(path) };
 }
 
@@ -60,8 +66,11 @@ export async function copySelection(
   destination: Destination,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { parents } = destination;
+  if (destination.throughLinks === false) replaceLinks(destination.root, destination.path);
   using links = rememberLinks();
   for (const source of sources) {
+    const target = parents === true ? belowParents(destination, source) : destination;
     const open: { fd: number; path: string; made: boolean }[] = [];
     const leaf = async (directory: number, name: FileName, entry: TreeEntry) => {
       if (links.link(entry, directory, name)) return;
@@ -79,12 +88,12 @@ export async function copySelection(
         } else if (step === 'enter') {
           if (parent === undefined)
             open.push({
-              ...ensureDirectory(destination.root, destination.path, destination.owner),
-              path: destination.path,
+              ...ensureDirectory(target.root, target.path, target.owner),
+              path: target.path,
             });
           else open.push(enterDirectory(parent, entry.name, destination));
         } else if (parent === undefined) {
-          const place = placeOf(destination, entry.name);
+          const place = placeOf(target, entry.name);
           try {
             await leaf(place.fd, place.name, entry);
           } finally {
@@ -96,6 +105,12 @@ export async function copySelection(
       for (const { fd } of open) closeFd(fd);
     }
   }
+}
+
+/** Where one source goes with its parents: a directory at its own path, a file beside its own path's siblings. */
+function belowParents(destination: Destination, { path, pivot = '' }: Selected): Destination {
+  const kept = pivot === '' ? path : path.slice(pivot.length).replace(/^\/+/, '');
+  return { ...destination, path: posix.join(destination.path, kept), directory: false };
 }
 
 const AT_FDCWD = -100;
@@ -127,9 +142,17 @@ function rememberLinks() {
   };
 }
 
-function enterDirectory(parent: { fd: number; path: string }, name: FileName, { root }: Destination) {
+function enterDirectory(
+  parent: { fd: number; path: string },
+  name: FileName,
+  { root, throughLinks = true }: Destination,
+) {
   const path = `${parent.path}/${showName(name)}`;
-  const existing = findStatusAt(parent.fd, name);
+  let existing = findStatusAt(parent.fd, name);
+  if (!throughLinks && existing !== undefined && existing.type !== 'directory') {
+    unlinkAt(parent.fd, name);
+    existing = undefined;
+  }
   if (existing === undefined) makeDirectoryAt(parent.fd, name, 0o755);
   else if (existing.type === 'symlink' && isDirectory(root, path))
     return { fd: ensureDirectory(root, path, undefined).fd, path, made: false };
@@ -144,7 +167,7 @@ const ownerOf = (tree: SourceTree, status: FileStatus, destination: Destination)
 function finishDirectory(fd: number, tree: SourceTree, entry: TreeEntry, destination: Destination): void {
   const { uid, gid } = ownerOf(tree, entry.status, destination);
   chownFd(fd, uid, gid);
-  chmodFd(fd, destination.mode ?? entry.status.mode);
+  chmodFd(fd, changedMode(entry.status.mode, destination.mode, true));
   const source = entry.open();
   try {
     for (const [name, value] of xattrsOf(source)) setXattr(fd, name, value);
@@ -176,7 +199,7 @@ async function copyLeaf(
     throw new GantryError('invalid', `COPY failed: ${entry.path} is of a type that cannot be copied`);
   makeRoom(directory, name);
   const { uid, gid } = ownerOf(tree, status, destination);
-  const mode = destination.mode ?? status.mode;
+  const mode = changedMode(status.mode, destination.mode, false);
   switch (status.type) {
     case 'symlink':
       symlinkAt(entry.link(), directory, name);

@@ -3,19 +3,30 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import type { ContentStore } from '#content/index.ts';
-import { parseDockerfile } from '#dockerfile/index.ts';
-import { GantryError } from '#errors/index.ts';
+import { checkDirective, type Dockerfile, lintDockerfile, parseDockerfile } from '#dockerfile/index.ts';
+import { GantryError, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
+import { closeFd, mountDetached } from '#linux/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
-import type { GraphDriver } from '#snapshots/index.ts';
+import { type GraphDriver, packTree } from '#snapshots/index.ts';
 import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
+import { createCacheMounts } from './cache-mounts.ts';
+import { createNamedTrees } from './context-trees.ts';
+import { detachAllBelow } from './host-mounts.ts';
+import type { Flights } from './keyed-step.ts';
 import { createMountPoints } from './mount-points.ts';
-import { requireNative } from './native-platform.ts';
+import { nativePlatform, parsePlatform } from './platforms.ts';
+import { listCache, pruneCache } from './prune-cache.ts';
+import { environment } from './run-config.ts';
 import { type Emit, solve } from './solve.ts';
+import { epochOf } from './source-date-epoch.ts';
+import { squash } from './squash.ts';
 import { shortId } from './stage-run.ts';
+import { imageConfigOf } from './stage-state.ts';
 import { createStepLayers, sweepDiffs } from './step-layers.ts';
+import { createStepMemory } from './step-memory.ts';
 import { trimCache } from './trim-cache.ts';
 
 export interface BuilderOptions {
@@ -24,8 +35,8 @@ export interface BuilderOptions {
 }
 
 /**
- * The builder. `root` is a directory of its own: contexts and downloads of running builds, empty between them; what a
- * crash left is removed here and, for diffs, before the first build.
+ * The builder. `root` is a directory of its own: contexts and downloads of running builds, empty between them, and cache
+ * mounts, which stay. What a crash left is removed here and, for diffs, before the first build.
  */
 export function createBuilder(
   deps: {
@@ -39,31 +50,91 @@ export function createBuilder(
   { cacheBytes = 10 * 1024 ** 3 }: BuilderOptions = {},
 ): Builder {
   const { db, images, content, driver, steps, root } = deps;
-  rmSync(root, { recursive: true, force: true });
+  detachAllBelow(root);
+  for (const name of ['builds', 'mount-points']) rmSync(`${root}/${name}`, { recursive: true, force: true });
   mkdirSync(`${root}/builds`, { recursive: true, mode: 0o700 });
   const mountPoints = createMountPoints(`${root}/mount-points`);
+  const cacheMounts = createCacheMounts(`${root}/cache-mounts`);
   const cache = createBuildCache(db);
+  const memory = createStepMemory(db);
   const layers = createStepLayers({ driver, images, content, cache });
+  const flights: Flights = new Map();
   let swept: Promise<void> | undefined;
   let running = 0;
 
-  const build = async (request: BuildRequest, directory: string, emit: Emit, signal: AbortSignal) => {
-    using context = await receiveContext(request.context, `${directory}/context`, request.dockerfile, signal);
+  /** The image's id; none where a check or only files were asked for. */
+  const build = async (
+    request: BuildRequest,
+    scratch: string,
+    { onOutput: emit, onRootfs }: Parameters<Builder['build']>[1] & { onOutput: Emit },
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
+    using context = await receiveContext(request.context, `${scratch}/context`, request.dockerfile, {
+      secrets: request.secrets,
+      signal,
+    });
+    using named = createNamedTrees(request.namedContexts ?? {}, scratch, request.secrets, signal);
     const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
-    const solved = await solve(
-      { request, file, context, scratch: directory, driver, steps, mountPoints, layers, cache, images },
+    const { ignore } = context.tree;
+    const warnings = lintDockerfile(file, {
+      environmentOf: await environments(file, images),
+      ...(ignore.empty ? {} : { ignores: ignore.ignores }),
+    });
+    for (const warning of warnings) emit({ warning });
+    if (checkDirective(file).error && warnings.length > 0)
+      throw new GantryError(
+        'invalid',
+        `lint violation found for rules: ${[...new Set(warnings.map(({ rule }) => rule))].join(', ')}`,
+        { code: 'lint' },
+      );
+    if (request.check === true) return undefined;
+    const epoch = epochOf(request.buildArgs);
+    let state = await solve(
+      {
+        request,
+        file,
+        context,
+        namedTree: named.get,
+        scratch,
+        driver,
+        steps,
+        mountPoints,
+        cacheMounts,
+        layers,
+        cache,
+        memory,
+        flights,
+        epoch,
+        platform: request.platform ? parsePlatform(request.platform) : nativePlatform,
+        images,
+      },
       emit,
       signal,
     );
-    const image = await images.create({ ...solved, references: request.tags }, { signal });
+    if (request.output === 'rootfs') {
+      const { layer } = state.tree;
+      if (layer === undefined) throw new GantryError('invalid', 'the target has no files to write out');
+      const fd = mountDetached(await driver.view(layer));
+      try {
+        await onRootfs?.(packTree(fd, { signal }));
+      } finally {
+        closeFd(fd);
+      }
+      return undefined;
+    }
+    if (request.squash === true) state = await squash({ driver, layers }, state, { signal, epoch });
+    const config = imageConfigOf(state, epoch);
+    const descriptors = await Promise.all((state.tree.exported ?? []).map((layer) => layer.descriptor));
+    const image = await images.create({ config, layers: descriptors, references: request.tags }, { signal });
     emit({ stream: ` ---> ${shortId(image.id)}\n` });
     return image.id;
   };
 
   return {
-    async build(request, { onOutput, signal = new AbortController().signal }) {
+    async build(request, options) {
+      const { onOutput, signal = new AbortController().signal } = options;
+      throwIfAborted(signal);
       requireNetwork(request.networkMode);
-      if (request.platform !== undefined && request.platform !== '') requireNative(request.platform);
       const tags = request.tags.map((tag) => familiarReference(parseReference(tag)));
       swept ??= sweepDiffs(driver);
       await swept;
@@ -71,7 +142,8 @@ export function createBuilder(
       await mkdir(directory, { mode: 0o700 });
       running++;
       try {
-        const imageId = await build(request, directory, onOutput, signal);
+        const imageId = await build(request, directory, options, signal);
+        if (imageId === undefined) return { imageId: '' };
         onOutput({ aux: { ID: imageId } });
         onOutput({ stream: `Successfully built ${shortId(imageId)}\n` });
         for (const tag of tags) onOutput({ stream: `Successfully tagged ${tag}\n` });
@@ -82,7 +154,30 @@ export function createBuilder(
         if (running === 0) await trimCache({ driver, cache }, cacheBytes);
       }
     },
+    prune: async (request) => {
+      // A build may be about to use what nobody uses yet.
+      if (running > 0 && request.types?.includes('exec.cachemount') !== true)
+        throw new GantryError('conflict', `${running} builds are running; prune the cache when they are done`);
+      return pruneCache({ driver, cache, cacheMounts }, request);
+    },
+    usage: () => listCache({ driver, cache, cacheMounts }),
   };
+}
+
+/** What the environments of base images set, of those that are held here. */
+async function environments(
+  file: Dockerfile,
+  images: Images,
+): Promise<(reference: string) => readonly string[] | undefined> {
+  const known = new Map<string, readonly string[]>();
+  for (const { from } of file.stages) {
+    const reference = from.image.text;
+    if (reference.includes('$') || known.has(reference)) continue;
+    // One that is not here, or is no image's name, says nothing.
+    const image = await images.get(reference).catch(() => undefined);
+    if (image !== undefined) known.set(reference, [...environment(image.config.config ?? {}).keys()]);
+  }
+  return (reference) => known.get(reference);
 }
 
 function requireNetwork(mode: string | undefined): void {

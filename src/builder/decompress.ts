@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { GantryError } from '#errors/index.ts';
@@ -18,7 +19,7 @@ export const compressionOf = (start: Uint8Array): Compression =>
 
 /**
  * The plain bytes of a stream that may be compressed; what it is shows in its first bytes. A broken stream fails with
- * zlib's error. @throws GantryError unsupported for bzip2 and xz
+ * zlib's error; GantryError unsupported where bzip2 or xz needs a program that this host does not have
  */
 export function decompressed(source: Readable, compression: Compression): AsyncIterable<Uint8Array> {
   switch (compression) {
@@ -33,12 +34,52 @@ export function decompressed(source: Readable, compression: Compression): AsyncI
     }
     case 'bzip2':
     case 'xz':
-      throw new GantryError(
-        'unsupported',
-        `${compression} archives are not supported yet; use gzip, zstd or no compression`,
-      );
+      return byProgram(source, compression);
   }
 }
+
+/** Neither is in Node: the system's own program does it, as nobody, and knows nothing but the bytes. */
+async function* byProgram(source: Readable, program: 'bzip2' | 'xz'): AsyncGenerator<Uint8Array, void> {
+  const limits = program === 'xz' ? ['--memlimit-decompress=512MiB'] : [];
+  const child = spawn(program, ['--decompress', '--stdout', ...limits], {
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin' },
+    uid: nobody,
+    gid: nobody,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const said: Buffer[] = [];
+  child.stderr.on('data', (data: Buffer) => said.push(data));
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ENOENT'
+          ? new GantryError(
+              'unsupported',
+              `${program} archives need the program ${program}, which this host does not have; install it or use gzip or zstd`,
+            )
+          : error,
+      ),
+    );
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new GantryError('corrupt', Buffer.concat(said).toString('utf8').trim() || `${program} failed`));
+    });
+  });
+  ended.catch(() => undefined); // told below, unless the reader leaves first
+  source.once('error', (error) => child.stdin.destroy(error));
+  child.stdin.on('error', () => source.destroy());
+  source.pipe(child.stdin);
+  try {
+    yield* child.stdout;
+    await ended;
+  } finally {
+    source.destroy();
+    child.kill('SIGKILL');
+  }
+}
+
+const nobody = 65534;
 
 /** Looks at the first bytes of a stream and gives it back whole. */
 export async function sniff(source: Readable, count: number): Promise<{ start: Buffer; stream: Readable }> {

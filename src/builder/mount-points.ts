@@ -17,18 +17,20 @@ export interface MountPoints {
 export function createMountPoints(directory: string): MountPoints {
   for (const name of directories) mkdirSync(`${directory}/${name}`, { recursive: true, mode: 0o755 });
   for (const name of files) writeFileSync(`${directory}/${name}`, '', { mode: 0o644 });
+  return { below: (rootfs) => withLowest(rootfs, directory) };
+}
+
+/** An overlay with one more directory at its bottom; other mounts as they are. */
+export function withLowest(rootfs: readonly Mount[], directory: string): readonly Mount[] {
   const lower = directory.replace(/[:\\]/g, '\\$&');
-  return {
-    below: (rootfs) =>
-      rootfs.map((mount) =>
-        mount.type !== 'overlay'
-          ? mount
-          : {
-              ...mount,
-              options: (mount.options ?? []).map((option) =>
-                option.startsWith('lowerdir=') ? `${option}${option === 'lowerdir=' ? '' : ':'}${lower}` : option,
-              ),
-            },
-      ),
-  };
+  return rootfs.map((mount) =>
+    mount.type !== 'overlay'
+      ? mount
+      : {
+          ...mount,
+          options: (mount.options ?? []).map((option) =>
+            option.startsWith('lowerdir=') ? `${option}${option === 'lowerdir=' ? '' : ':'}${lower}` : option,
+          ),
+        },
+  );
 }

@@ -35,10 +35,3 @@ export async function resolveOwner(root: number, text: string, word: Word): Prom
   }
   return { uid, gid: gid ?? 0 };
 }
-
-/** `--chmod` in octal. @throws GantryError invalid, as a code frame */
-export function parseMode(text: string, word: Word): number {
-  if (!/^0?[0-7]{1,4}$/.test(text))
-    throw frameError(word.span, `--chmod="${text}" is not an octal mode; write 755 or 0644`);
-  return Number.parseInt(text, 8);
-}

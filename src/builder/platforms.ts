@@ -1,3 +1,4 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { Platform } from '#oci/index.ts';
 
@@ -9,14 +10,63 @@ export const nativePlatform: Platform = {
   architecture: architectures[process.arch] ?? process.arch,
 };
 
-const nativeName = `${nativePlatform.os}/${nativePlatform.architecture}`;
+/** What the kernel calls the machines that programs may be of, by OCI's names. */
+const machines: Readonly<Record<string, readonly string[]>> = {
+  amd64: ['x86_64'],
+  arm64: ['aarch64'],
+  arm: ['arm'],
+  386: ['i386'],
+  ppc64le: ['ppc64le'],
+  s390x: ['s390x'],
+  riscv64: ['riscv64'],
+  mips64le: ['mips64el'],
+  loong64: ['loongarch64'],
+};
+const otherNames: Readonly<Record<string, string>> = {
+  x86_64: 'amd64',
+  'x86-64': 'amd64',
+  aarch64: 'arm64',
+  i386: '386',
+};
 
-/** @throws what `fail` makes of the message, for a platform that is not this host's */
-export function requireNative(
-  text: string,
-  fail: (message: string) => GantryError = (message) => new GantryError('unsupported', message),
-): void {
-  const wanted = text.toLowerCase().replace('x86_64', 'amd64').replace('aarch64', 'arm64');
-  if (wanted !== nativeName && wanted !== nativePlatform.architecture && wanted !== `${nativeName}/v8`)
-    throw fail(`platform "${text}" is not supported yet; this host builds for ${nativeName}`);
+/** `linux/arm64/v8`, `arm64` or `linux`; what is left out is this host's. @throws GantryError invalid */
+export function parsePlatform(text: string): Platform {
+  const parts = text.toLowerCase().split('/');
+  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part)))
+    throw new GantryError(
+      'invalid',
+      `"${text}" is not a platform; expected os/architecture[/variant], e.g. linux/amd64`,
+    );
+  const bare = parts.length === 1 && parts[0] !== 'linux' ? ['linux', ...parts] : parts;
+  const [os = 'linux', written = nativePlatform.architecture, variant] = bare;
+  const architecture = otherNames[written] ?? written;
+  if (os !== 'linux') throw new GantryError('unsupported', `platform "${text}": only linux images can be built here`);
+  // arm64 has one variant, which goes without saying.
+  return {
+    os,
+    architecture,
+    ...(variant === undefined || (architecture === 'arm64' && variant === 'v8') ? {} : { variant }),
+  };
+}
+
+export const platformName = ({ os, architecture, variant }: Platform): string =>
+  [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
+
+/** Whether this host runs programs of an architecture: its own, or by an interpreter of binfmt_misc that is set up. */
+export function canRun({ architecture }: Platform, binfmt = '/proc/sys/fs/binfmt_misc'): boolean {
+  if (architecture === nativePlatform.architecture) return true;
+  if (!existsSync(binfmt)) return false;
+  const wanted = (machines[architecture] ?? [architecture]).map((machine) => `qemu-${machine}`);
+  return readdirSync(binfmt).some(
+    (name) => wanted.includes(name) && readFileSync(`${binfmt}/${name}`, 'utf8').startsWith('enabled'),
+  );
+}
+
+/** A stage's own `--platform`: this host's, or the one that is built for. @throws what `fail` makes of the message */
+export function requireBuildable(text: string, target: Platform, fail: (message: string) => GantryError): void {
+  const wanted = platformName(parsePlatform(text));
+  if (wanted !== platformName(nativePlatform) && wanted !== platformName(target))
+    throw fail(
+      `platform "${text}" is neither this host's (${platformName(nativePlatform)}) nor the one that is built for (${platformName(target)})`,
+    );
 }

@@ -4,6 +4,12 @@ import { closeFd, showName } from '#linux/index.ts';
 import { bytesOf, xattrsOf } from './file-bytes.ts';
 import { type Selected, type SourceTree, type TreeEntry, walk } from './source-tree.ts';
 
+export interface SelectionDigest {
+  readonly digest: string;
+  /** Each file and directory with a short digest of its own, to tell which of them changed. */
+  readonly files: readonly (readonly [path: string, digest: string])[];
+}
+
 /**
  * A digest of what would be copied: names, types, modes, owners (where they are kept), contents, link targets and
  * extended attributes, and no times. The same files give the same digest whatever tree they are in.
@@ -13,23 +19,27 @@ export async function digestSelection(
   tree: SourceTree,
   sources: readonly Selected[],
   signal: AbortSignal | undefined,
-): Promise<string> {
+): Promise<SelectionDigest> {
   const hash = createHash('sha256');
+  const files: (readonly [string, string])[] = [];
   for (const source of sources) {
     let empty = true;
     for await (const { step, entry } of walk(tree, source, signal)) {
       empty = false;
       if (step === 'leave') continue;
-      hash.update(`${JSON.stringify(await factsOf(tree, entry, signal))}\n`);
+      const facts = JSON.stringify(await factsOf(tree, entry, signal));
+      hash.update(`${facts}\n`);
+      const path = [source.path, entry.path].filter((part) => part !== '').join('/');
+      files.push([path, createHash('sha256').update(facts).digest('base64url').slice(0, 16)]);
     }
-    if (empty)
+    if (empty && source.excludes === undefined)
       throw new GantryError(
         'invalid',
         `COPY failed: file not found in ${tree.called} or excluded by .dockerignore: stat ${source.path}: file does not exist`,
         { code: 'source-not-found' },
       );
   }
-  return `sha256:${hash.digest('hex')}`;
+  return { digest: `sha256:${hash.digest('hex')}`, files };
 }
 
 async function factsOf(tree: SourceTree, entry: TreeEntry, signal: AbortSignal | undefined): Promise<unknown[]> {

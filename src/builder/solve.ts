@@ -1,22 +1,18 @@
 import { type Dockerfile, frameError } from '#dockerfile/index.ts';
-import { GantryError, throwIfAborted } from '#errors/index.ts';
-import type { Images, NewImage } from '#images/index.ts';
+import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
+import type { Images } from '#images/index.ts';
 import { createBaseImages } from './base-images.ts';
 import { readBuildArgs } from './build-args.ts';
 import type { BuildSession } from './build-session.ts';
 import type { BuildEvent } from './builder.ts';
-import { nativePlatform } from './native-platform.ts';
 import { planStages } from './stage-graph.ts';
 import { orderStages } from './stage-output.ts';
 import { recorded, runStage, shortId } from './stage-run.ts';
-import { afterStep, imageConfigOf, type StageState } from './stage-state.ts';
+import { afterStep, type StageState } from './stage-state.ts';
 
 export type Emit = (event: BuildEvent) => void;
 
-type Solvable = Pick<
-  BuildSession,
-  'request' | 'file' | 'context' | 'scratch' | 'driver' | 'steps' | 'mountPoints' | 'layers' | 'cache'
-> & {
+type Solvable = Omit<BuildSession, 'graph' | 'args' | 'baseImage' | 'stage' | 'ignoresCache' | 'signal'> & {
   readonly images: Images;
 };
 
@@ -24,15 +20,11 @@ type Solvable = Pick<
  * Builds the target stage and the stages it needs; those that do not wait for each other run at once. The first
  * failure stops the others, and is what is thrown once they have all stopped.
  */
-export async function solve(
-  { images, ...given }: Solvable,
-  emit: Emit,
-  outer: AbortSignal,
-): Promise<Omit<NewImage, 'references'>> {
-  const { file, request } = given;
+export async function solve({ images, ...given }: Solvable, emit: Emit, outer: AbortSignal): Promise<StageState> {
+  const { file, request, platform } = given;
   checkSyntax(file);
-  const args = readBuildArgs(file, request.buildArgs, nativePlatform);
-  const graph = planStages(file, args.global, request.target);
+  const args = readBuildArgs(file, request.buildArgs, platform, request.target);
+  const graph = planStages(file, args.global, request);
   const failed = new AbortController();
   const signal = AbortSignal.any([outer, failed.signal]);
   const running = new Map<number, Promise<StageState>>();
@@ -40,8 +32,9 @@ export async function solve(
     ...given,
     graph,
     args,
-    baseImage: createBaseImages(images, request, signal),
+    baseImage: createBaseImages(images, request, platform, signal),
     stage: (index) => running.get(index),
+    ignoresCache: (index) => request.noCache || isNamed(request.noCacheStages, file.stages[index]?.name, index),
     signal,
   };
 
@@ -51,10 +44,6 @@ export async function solve(
     graph.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0) +
     (labels.length > 0 ? 1 : 0);
   let number = 0;
-  for (const warning of file.warnings)
-    emit({
-      stream: `[WARNING]: ${warning.message}: ${file.stages[0]?.from.span.source.name}:${warning.span.start.line}\n`,
-    });
   for (const arg of file.globalArgs) emit({ stream: `Step ${++number}/${total} : ${arg.original}\n` });
 
   const output = orderStages(
@@ -77,7 +66,7 @@ export async function solve(
       } catch (error) {
         if (firstFailure === undefined) {
           firstFailure = { error };
-          output.fail(index);
+          output.fail(index, messageOf(error));
           failed.abort(error);
         }
         throw error;
@@ -95,23 +84,19 @@ export async function solve(
 
   let state = target;
   if (labels.length > 0) {
-    emit({
-      stream: ` ---> ${shortId(state.key)}\nStep ${total}/${total} : LABEL ${labels.map(([k, v]) => `${k}=${v}`).join(' ')}\n`,
-    });
-    const config = { ...state.config, Labels: { ...state.config.Labels, ...request.labels } };
     const said = `LABEL ${labels.map(([key, value]) => `${key}=${value}`).join(' ')}`;
-    state = afterStep(
-      state,
-      recorded(session, state, { said, config }, { text: (text) => emit({ stream: text }), event: emit }),
-    );
+    emit({ stream: ` ---> ${shortId(state.key)}\nStep ${total}/${total} : ${said}\n` });
+    const config = { ...state.config, Labels: { ...state.config.Labels, ...request.labels } };
+    state = afterStep(state, recorded(session, state, { said, config }, { text: (text) => emit({ stream: text }) }));
   }
   if (args.unconsumed.length > 0)
     emit({ stream: `[Warning] One or more build-args [${args.unconsumed.join(' ')}] were not consumed\n` });
-  return {
-    config: imageConfigOf(state),
-    layers: await Promise.all((state.tree.exported ?? []).map((l) => l.descriptor)),
-  };
+  return state;
 }
+
+/** Whether `--no-cache-filter` names a stage; an empty name there stands for all. */
+const isNamed = (names: readonly string[] | undefined, name: string | undefined, index: number): boolean =>
+  names?.some((one) => one === '' || one.toLowerCase() === name || one === String(index)) ?? false;
 
 /** `# syntax=` names a frontend; Docker's own is what this builder understands, any version of it. */
 function checkSyntax(file: Dockerfile): void {

@@ -34,6 +34,10 @@ export interface SourceTree {
 export interface Selected {
   readonly path: string;
   readonly name: FileName;
+  /** With --parents: the first part of the path, up to `/./`, which does not come along. */
+  readonly pivot?: string;
+  /** Left out of this source (`--exclude`): paths below it, or its own name where it is a file. */
+  readonly excludes?: (path: string) => boolean;
 }
 
 export interface TreeEntry {
@@ -65,14 +69,15 @@ export function selectSources(tree: SourceTree, patterns: readonly string[]): re
     if (clean === '..' || clean.startsWith('../'))
       throw new GantryError('invalid', `COPY failed: forbidden path outside the ${tree.called}: ${pattern}`);
     const path = clean === '.' ? '' : clean;
-    if (hasWildcard(path)) return matches(tree, path);
+    const pivoted = { pivot: pivotOf(pattern) };
+    if (hasWildcard(path)) return matches(tree, path).map((found) => ({ ...found, ...pivoted }));
     const handle = findInRoot(tree.root, path);
     if (handle === undefined || (tree.ignore.ignores(path) && !tree.ignore.hasExceptions)) {
       if (handle !== undefined) closeFd(handle);
       throw missing(tree, pattern);
     }
     closeFd(handle);
-    return [{ path, name: posix.basename(path) }];
+    return [{ path, name: posix.basename(path), ...pivoted }];
   });
   if (selected.length === 0)
     throw new GantryError(
@@ -81,6 +86,17 @@ export function selectSources(tree: SourceTree, patterns: readonly string[]): re
       { code: 'no-source-files' },
     );
   return selected;
+}
+
+/** What of a pattern comes before `/./`. Without wildcards there; it is a prefix of the path. */
+function pivotOf(pattern: string): string {
+  const at = pattern.lastIndexOf('/./');
+  return at <= 0
+    ? ''
+    : posix
+        .normalize(pattern.slice(0, at))
+        .replace(/^\.?\/+/, '')
+        .replace(/^\.$/, '');
 }
 
 const missing = (tree: SourceTree, pattern: string) =>
@@ -96,6 +112,10 @@ const missing = (tree: SourceTree, pattern: string) =>
 function matches(tree: SourceTree, pattern: string): readonly Selected[] {
   let found = [''];
   for (const component of pattern.split('/')) {
+    if (component === '**') {
+      found = found.flatMap((path) => [path, ...directoriesBelow(tree.root, path)]);
+      continue;
+    }
     if (!hasWildcard(component)) {
       found = found.map((path) => join(path, component));
       continue;
@@ -115,6 +135,24 @@ function matches(tree: SourceTree, pattern: string): readonly Selected[] {
       return handle !== undefined;
     })
     .map((path) => ({ path, name: posix.basename(path) }));
+}
+
+function directoriesBelow(root: number, path: string): readonly string[] {
+  return namesIn(root, path)
+    .map((name) => join(path, name))
+    .filter((below) => isPlainDirectory(root, below))
+    .flatMap((below) => [below, ...directoriesBelow(root, below)]);
+}
+
+/** A link to a directory is none: it may lead back up. */
+function isPlainDirectory(root: number, path: string): boolean {
+  const handle = findInRoot(root, posix.dirname(path));
+  if (handle === undefined) return false;
+  try {
+    return findStatusAt(handle, posix.basename(path))?.type === 'directory';
+  } finally {
+    closeFd(handle);
+  }
 }
 
 function namesIn(root: number, path: string): readonly string[] {
@@ -159,6 +197,7 @@ export async function* walk(
   const handle = findInRoot(tree.root, source.path);
   if (handle === undefined) throw missing(tree, source.path);
   const frames: Frame[] = [];
+  const excluded = source.excludes ?? (() => false);
   const ignored = (path: string) => !tree.ignore.empty && path !== '' && tree.ignore.ignores(path);
   try {
     const status = statusOf(handle);
@@ -170,7 +209,7 @@ export async function* walk(
       link: () => readLinkAt(handle, ''),
     };
     if (status.type !== 'directory') {
-      if (!ignored(source.path)) yield { step: 'leaf', entry: top };
+      if (!ignored(source.path) && !excluded(showName(source.name))) yield { step: 'leaf', entry: top };
       return;
     }
     const enterPending = function* (): Generator<WalkStep> {
@@ -197,6 +236,7 @@ export async function* walk(
         throwIfAborted(signal);
       }
       const path = join(frame.entry.path, showName(name));
+      if (excluded(path)) continue;
       const skip = ignored(join(source.path, path));
       const found = findStatusAt(frame.fd, name);
       if (found === undefined) continue;

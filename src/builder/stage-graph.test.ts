@@ -7,7 +7,7 @@ import { planStages } from './stage-graph.ts';
 const platform = { os: 'linux', architecture: 'amd64' };
 const plan = (text: string, target?: string, given: Record<string, string | null> = {}) => {
   const file = parseDockerfile(text);
-  return planStages(file, readBuildArgs(file, given, platform).global, target);
+  return planStages(file, readBuildArgs(file, given, platform, target).global, target === undefined ? {} : { target });
 };
 
 const several = `ARG BASE=debian
@@ -57,7 +57,7 @@ test('planStages says what is wrong with a name', () => {
 
 test('readBuildArgs: given values win, global ARGs see earlier ones, unknown names are told', () => {
   const file = parseDockerfile('ARG A=1\nARG B=${A}2-$TARGETARCH\nFROM x\nARG C=3\nARG B\nARG TARGETOS');
-  const args = readBuildArgs(file, { A: 'a', X: 'y', C: null, HTTP_PROXY: 'p' }, platform);
+  const args = readBuildArgs(file, { A: 'a', X: 'y', C: null, HTTP_PROXY: 'p' }, platform, undefined);
   assert.equal(args.global('B'), 'a2-amd64');
   assert.equal(args.declared('C', '3'), '3');
   assert.equal(args.declared('B', undefined), 'a2-amd64');

@@ -2,18 +2,23 @@ import {
   type Dockerfile,
   expandWord,
   frameError,
+  type Instruction,
   type Lookup,
   nearest,
+  parseRunMount,
   type Stage,
   type Word,
 } from '#dockerfile/index.ts';
 import { GantryError } from '#errors/index.ts';
+import type { BuildRequest } from './builder.ts';
 
-/** Where a file tree comes from: nowhere, an earlier stage, or an image. */
+/** Where a file tree comes from: nowhere, an earlier stage, an image, or a named context. */
 export type Origin =
   | { readonly from: 'scratch' }
   | { readonly from: 'stage'; readonly index: number }
-  | { readonly from: 'image'; readonly reference: string; readonly word: Word };
+  | { readonly from: 'image'; readonly reference: string; readonly word: Word }
+  /** Files that the client gave a name (`--build-context name=…`). */
+  | { readonly from: 'context'; readonly name: string };
 
 export interface PlannedStage {
   readonly stage: Stage;
@@ -32,8 +37,24 @@ export interface StageGraph {
 }
 
 /** Decides what has to be built. @throws GantryError invalid (an unknown target; a name that cannot be) */
-export function planStages(file: Dockerfile, global: Lookup, targetName: string | undefined): StageGraph {
+export function planStages(
+  file: Dockerfile,
+  global: Lookup,
+  request: Pick<BuildRequest, 'target' | 'namedContexts' | 'output'> = {},
+): StageGraph {
+  const { target: targetName, namedContexts = {} } = request;
   const { stages } = file;
+  /** What the client named so; it goes before stages and images. */
+  const given = (name: string, word: Word): Origin | undefined => {
+    const key = [name, name.toLowerCase(), name.replace(/:latest$/, '')].find((one) =>
+      Object.hasOwn(namedContexts, one),
+    );
+    const context = key === undefined ? undefined : namedContexts[key];
+    if (key === undefined || context === undefined) return undefined;
+    return context.from === 'image'
+      ? { from: 'image', reference: context.reference, word }
+      : { from: 'context', name: key };
+  };
   const earlier = (name: string, before: number): number | undefined => {
     const named = stages.findLastIndex((stage) => stage.index < before && stage.name === name.toLowerCase());
     return named < 0 ? undefined : named;
@@ -43,6 +64,8 @@ export function planStages(file: Dockerfile, global: Lookup, targetName: string 
     const reference = expandWord(image, global, file.escape);
     if (reference === '')
       throw frameError(image.span, `base name (${image.text}) should not be blank; give its ARG a value`);
+    const named = given(reference, image);
+    if (named !== undefined) return named;
     if (reference.toLowerCase() === 'scratch') return { from: 'scratch' };
     const index = earlier(reference, stage.index);
     return index === undefined ? { from: 'image', reference, word: image } : { from: 'stage', index };
@@ -55,6 +78,8 @@ export function planStages(file: Dockerfile, global: Lookup, targetName: string 
         'variable expansion is not supported for --from; name a stage with FROM … AS instead',
       );
     if (word.text === '') throw frameError(word.span, '--from needs a stage or an image');
+    const named = given(word.text, word);
+    if (named !== undefined) return named;
     if (/^\d+$/.test(word.text)) {
       const number = Number(word.text);
       if (number >= index)
@@ -75,16 +100,15 @@ export function planStages(file: Dockerfile, global: Lookup, targetName: string 
     const base = bases[index];
     if (stage === undefined || base === undefined || needed.has(index)) return;
     needed.add(index);
-    const origins = stage.instructions.flatMap((instruction) =>
-      instruction.kind === 'COPY' && instruction.from !== undefined ? [origin(instruction.from, index)] : [],
-    );
+    const origins = stage.instructions.flatMap(sourcesOf).map((word) => origin(word, index));
     for (const one of [base, ...origins]) if (one.from === 'stage') visit(one.index);
   };
   visit(target);
 
   const exported = new Set<number>();
-  for (let at: Origin | undefined = { from: 'stage', index: target }; at?.from === 'stage'; at = bases[at.index])
-    exported.add(at.index);
+  if (request.output !== 'rootfs')
+    for (let at: Origin | undefined = { from: 'stage', index: target }; at?.from === 'stage'; at = bases[at.index])
+      exported.add(at.index);
 
   return {
     target,
@@ -97,6 +121,17 @@ export function planStages(file: Dockerfile, global: Lookup, targetName: string 
       return [{ stage, base, exported: exported.has(index), ...platform }];
     }),
   };
+}
+
+/** What an instruction's `from` names, where it can be told before variables are known. */
+function sourcesOf(instruction: Instruction): readonly Word[] {
+  if (instruction.kind === 'COPY') return instruction.from === undefined ? [] : [instruction.from];
+  if (instruction.kind !== 'RUN') return [];
+  return instruction.mounts.flatMap(({ text, span }) => {
+    if (text.includes('$') && !/(?:^|,)from=[^$,]+(?:,|$)/.test(text)) return [];
+    const mount = text.includes('$') ? { from: /(?:^|,)from=([^$,]+)/.exec(text)?.[1] } : parseRunMount(text, span);
+    return 'from' in mount && mount.from !== undefined ? [{ text: mount.from, span }] : [];
+  });
 }
 
 function targetOf(stages: readonly Stage[], name: string): number {

@@ -30,7 +30,7 @@ test('orderStages: a stage that fails is heard at once, and what waits is bounde
   const output = orderStages([0, 1], emit);
   for (let i = 0; i < 100; i++) output.stage(1).text('x'.repeat(100_000));
   output.stage(1).text('lost');
-  output.fail(1);
+  output.fail(1, 'it failed');
   output.stage(0).text('silent');
   const text = said.join('');
   assert.ok(text.length < 1.1 * 1024 * 1024);

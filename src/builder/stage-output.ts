@@ -1,9 +1,18 @@
-import type { BuildEvent } from './builder.ts';
+import type { BuildEvent, StepEvent } from './builder.ts';
 
-/** What one stage says. */
+/** What one stage says: text as classic docker prints it, in turn with other stages, and facts of steps, at once. */
 export interface StageOutput {
   text(text: string): void;
   event(event: BuildEvent): void;
+  /** A step begins; what follows is about it. Steps that only change the configuration have no name and are not told of. */
+  begin(name: string | undefined): void;
+  /** What the step's command prints. */
+  log(text: string): void;
+  /** The step is not run, since its result is known. */
+  cached(): void;
+  /** The step is run, and why no earlier result serves. */
+  runs(why: string): void;
+  end(): void;
 }
 
 /** A stage that waits for its turn keeps at most this much. */
@@ -23,6 +32,7 @@ export function orderStages(stages: readonly number[], emit: (event: BuildEvent)
     for (const event of own.events.splice(0)) emit(event);
     own.size = 0;
   };
+  const running = new Map<number, (error: string) => void>();
   return {
     stage(index: number): StageOutput {
       const event = (one: BuildEvent) => {
@@ -35,7 +45,24 @@ export function orderStages(stages: readonly number[], emit: (event: BuildEvent)
         own.size += size;
         if (own.size <= most) own.events.push(one);
       };
-      return { event, text: (text) => event({ stream: text }) };
+      const { step, fail } = stepFacts(index, emit);
+      running.set(index, fail);
+      return {
+        ...step,
+        event(one) {
+          event(one);
+          if ('progress' in one) step.progress(one.progress);
+        },
+        text: (text) => event({ stream: text }),
+        log(text) {
+          event({ stream: text });
+          step.log(text);
+        },
+        cached() {
+          event({ stream: ' ---> Using cache\n' });
+          step.cached();
+        },
+      };
     },
     /** The stage is done; the next one may speak. */
     finish(index: number) {
@@ -48,10 +75,49 @@ export function orderStages(stages: readonly number[], emit: (event: BuildEvent)
       }
     },
     /** The stage failed: it is heard, and nobody after it. */
-    fail(index: number) {
+    fail(index: number, error: string) {
       if (silent) return;
       flush(index);
+      running.get(index)?.(error);
       silent = true;
     },
+  };
+}
+
+/** Tells of one stage's steps as facts. */
+function stepFacts(stage: number, emit: (event: BuildEvent) => void) {
+  let count = 0;
+  let current: { readonly id: string; cached: boolean; why: string | undefined } | undefined;
+  const tell = (event: StepEvent) => emit({ step: event });
+  const about = (work: (id: string) => StepEvent) => {
+    if (current !== undefined) tell(work(current.id));
+  };
+  const end = () => {
+    const ended = current;
+    current = undefined;
+    if (ended === undefined) return;
+    const { id, cached, why } = ended;
+    tell({ id, is: 'done', cached, ...(why === undefined ? {} : { why }) });
+  };
+  return {
+    step: {
+      begin(name: string | undefined) {
+        end();
+        if (name === undefined) return;
+        current = { id: `${stage}.${count++}`, cached: false, why: undefined };
+        tell({ id: current.id, is: 'started', name });
+      },
+      log: (text: string) => about((id) => ({ id, is: 'log', text })),
+      progress: (progress: Extract<StepEvent, { is: 'progress' }>['progress']) =>
+        about((id) => ({ id, is: 'progress', progress })),
+      cached() {
+        if (current !== undefined) current.cached = true;
+      },
+      runs(why: string) {
+        if (current !== undefined) current.why = why;
+      },
+      end,
+    },
+    fail: (error: string) => about((id) => ({ id, is: 'failed', error })),
   };
 }

@@ -13,12 +13,13 @@ import type { ImageRunConfig } from '#oci/index.ts';
 import { cacheKey } from './build-cache.ts';
 import type { BuildSession } from './build-session.ts';
 import { fileStep } from './file-step.ts';
-import { requireNative } from './native-platform.ts';
+import { keyedStep, type StepRun } from './keyed-step.ts';
+import { parsePlatform, requireBuildable } from './platforms.ts';
 import { type ConfigInstruction, changeConfig, environment, withDefaultPath } from './run-config.ts';
 import { runStep } from './run-step.ts';
 import type { PlannedStage } from './stage-graph.ts';
 import type { StageOutput } from './stage-output.ts';
-import { afterStep, type StageState, type StepResult, scratchState, stateOfImage } from './stage-state.ts';
+import { afterStep, type StageState, type StepResult, scratchStateOf, stateOfImage } from './stage-state.ts';
 import { ensureDirectory, isDirectory } from './tree-paths.ts';
 
 type Step = Exclude<Instruction, FromInstruction>;
@@ -37,8 +38,10 @@ export async function runStage(
   announce: (original: string) => void,
 ): Promise<StageState> {
   const { stage } = planned;
+  const names = stepNames(session, planned);
   const isTarget = stage.index === session.graph.target;
   announce(stage.from.original);
+  output.begin(names(stage.from));
   let state = await baseState(session, planned, output);
   const args = new Map<string, string>();
   let cmdSet = false;
@@ -63,24 +66,54 @@ export async function runStage(
   }
   for (const instruction of stage.instructions) {
     announce(instruction.original);
+    output.begin(names(instruction));
     await step(instruction);
     if (instruction !== last || !isTarget) output.text(` ---> ${shortId(state.key)}\n`);
   }
+  output.end();
   return state;
 }
+
+/** Names of the steps as BuildKit shows them: `[build 2/5] RUN make`; none for what only changes the configuration. */
+function stepNames({ file }: BuildSession, { stage }: PlannedStage) {
+  const counted = stage.instructions.filter(({ kind }) => countedKinds.has(kind));
+  const label = stage.name ?? (file.stages.length === 1 ? '' : `stage-${stage.index}`);
+  const total = counted.length + 1;
+  return (instruction: Instruction): string | undefined => {
+    const number = instruction.kind === 'FROM' ? 1 : counted.indexOf(instruction) + 2;
+    if (instruction.kind !== 'FROM' && number === 1) return undefined;
+    return `[${label === '' ? '' : `${label} `}${String(number).padStart(String(total).length)}/${total}] ${instruction.original}`;
+  };
+}
+
+const countedKinds: ReadonlySet<string> = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 
 async function baseState(session: BuildSession, planned: PlannedStage, output: StageOutput): Promise<StageState> {
   const { base, platform, exported } = planned;
   if (platform !== undefined && platform.text !== '')
-    requireNative(platform.text, (message) => frameError(platform.word.span, message, 'unsupported'));
+    requireBuildable(platform.text, session.platform, (message) =>
+      frameError(platform.word.span, message, 'unsupported'),
+    );
   const state = await (async () => {
     switch (base.from) {
       case 'scratch':
-        return scratchState;
+        return scratchStateOf(session.platform);
       case 'stage':
-        return (await session.stage(base.index)) ?? scratchState;
+        return (await session.stage(base.index)) ?? scratchStateOf(session.platform);
+      case 'context':
+        throw frameError(
+          planned.stage.from.image.span,
+          `the named context ${base.name} is a directory; a stage can begin only on an image (docker-image://…)`,
+          'unsupported',
+        );
       case 'image':
-        return stateOfImage(await session.baseImage(base.reference, output));
+        return stateOfImage(
+          await session.baseImage(
+            base.reference,
+            output,
+            platform === undefined || platform.text === '' ? session.platform : parsePlatform(platform.text),
+          ),
+        );
     }
   })();
   const { tree } = state;
@@ -108,7 +141,7 @@ async function runInstruction(
   const lookup: Lookup = (name) => env.get(name) ?? place.args.get(name);
   switch (instruction.kind) {
     case 'RUN':
-      return runStep(session, state, instruction, place.args, place.output);
+      return runStep(session, state, instruction, { ...place, lookup });
     case 'COPY':
     case 'ADD':
       return fileStep(session, state, instruction, { stage: place.stage, lookup, output: place.output });
@@ -130,7 +163,7 @@ async function runInstruction(
       const options = { lookup, escape: session.file.escape, cmdSet: place.cmdSet };
       const change = changeConfig(state.config, instruction satisfies ConfigInstruction, options);
       return instruction.kind === 'WORKDIR'
-        ? workdirStep(session, state, change, place.output)
+        ? workdirStep(session, state, change, instruction.original, place)
         : recorded(session, state, change, place.output);
     }
   }
@@ -155,16 +188,18 @@ function declare(
 
 /** A step that changes no file. It is kept too, so that building the same again gives the same image. */
 export function recorded(
-  session: Pick<BuildSession, 'cache' | 'request'>,
+  session: Pick<BuildSession, 'cache' | 'request' | 'epoch'>,
   state: StageState,
   change: { readonly said: string; readonly config?: ImageRunConfig; readonly author?: string },
-  output: StageOutput,
+  output: Pick<StageOutput, 'text'>,
 ): StepResult {
   const createdBy = nop(change.said);
   const key = cacheKey('config', [state.key, change.config, change.author, createdBy]);
   const known = session.request.noCache ? undefined : session.cache.find(key);
   if (known !== undefined) output.text(' ---> Using cache\n');
-  const created = known?.created ?? new Date().toISOString();
+  const { epoch } = session;
+  const created =
+    epoch === undefined ? (known?.created ?? new Date().toISOString()) : new Date(epoch * 1000).toISOString();
   if (known === undefined) session.cache.put(key, { identity: state.tree.identity, created });
   const { config, author } = change;
   return {
@@ -180,21 +215,15 @@ async function workdirStep(
   session: BuildSession,
   state: StageState,
   change: { readonly config: ImageRunConfig; readonly said: string },
-  output: StageOutput,
+  original: string,
+  at: Pick<Place, 'stage' | 'output'>,
 ): Promise<StepResult> {
   const path = change.config.WorkingDir ?? '/';
-  const { driver, layers, signal, request } = session;
+  const { driver } = session;
   const { layer } = state.tree;
   if (path === '/' || (layer !== undefined && (await hasDirectory(driver, layer, path))))
-    return recorded(session, state, change, output);
-  const key = cacheKey('workdir', [state.tree.identity, path]);
-  const result = { config: change.config, createdBy: nop(change.said) };
-  const cached = request.noCache ? undefined : await layers.reuse(key, state.tree, signal);
-  if (cached !== undefined) {
-    output.text(' ---> Using cache\n');
-    return { ...cached, ...result };
-  }
-  const make = async (diffId: string) => {
+    return recorded(session, state, change, at.output);
+  const make = async ({ diffId }: StepRun) => {
     const root = mountDetached(await driver.mounts(diffId));
     try {
       closeFd(ensureDirectory(root, path, undefined).fd);
@@ -202,7 +231,12 @@ async function workdirStep(
       closeFd(root);
     }
   };
-  return { ...(await layers.make(key, state.tree, make, signal)), ...result };
+  const step = { kind: 'workdir', original, facts: { 'the directory': path } };
+  return {
+    ...(await keyedStep(session, state, at, step, make)),
+    config: change.config,
+    createdBy: nop(change.said),
+  };
 }
 
 async function hasDirectory(driver: BuildSession['driver'], layer: string, path: string): Promise<boolean> {

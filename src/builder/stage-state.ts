@@ -1,7 +1,6 @@
 import type { Image } from '#images/index.ts';
-import type { HistoryEntry, ImageConfig, ImageRunConfig } from '#oci/index.ts';
+import type { HistoryEntry, ImageConfig, ImageRunConfig, Platform } from '#oci/index.ts';
 import { cacheKey } from './build-cache.ts';
-import { nativePlatform } from './native-platform.ts';
 import { type ExportedLayer, emptyTree, type StageTree } from './step-layers.ts';
 
 /** A stage between two instructions: everything an image made of it would be. Immutable. */
@@ -15,17 +14,23 @@ export interface StageState {
   /** Digest of all of it, shown in short after each step. */
   readonly key: string;
   readonly platform: Pick<ImageConfig, 'architecture' | 'os' | 'variant'>;
+  /** How many of its layers and lines of history are the base image's. */
+  readonly baseLayers: number;
+  readonly baseHistory: number;
 }
 
-export const scratchState: StageState = {
+/** The state of a stage that begins with nothing. */
+export const scratchStateOf = ({ os, architecture, variant }: Platform): StageState => ({
   tree: emptyTree,
   config: {},
   author: undefined,
   history: [],
   created: undefined,
   key: cacheKey('scratch', []),
-  platform: { architecture: nativePlatform.architecture, os: nativePlatform.os },
-};
+  platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
+  baseLayers: 0,
+  baseHistory: 0,
+});
 
 /** The state that a stage begins with on an image. */
 export function stateOfImage(image: Image): StageState {
@@ -46,6 +51,8 @@ export function stateOfImage(image: Image): StageState {
       os: config.os,
       ...(config.variant === undefined ? {} : { variant: config.variant }),
     },
+    baseLayers: exported.length,
+    baseHistory: config.history?.length ?? 0,
   };
 }
 
@@ -77,11 +84,11 @@ export function afterStep(state: StageState, step: StepResult): StageState {
   };
 }
 
-/** The image's configuration (image-spec: config.md). Its layers are the tree's. */
-export function imageConfigOf(state: StageState): ImageConfig {
+/** The image's configuration (image-spec: config.md). Its layers are the tree's; `epoch` stands for now. */
+export function imageConfigOf(state: StageState, epoch: number | undefined): ImageConfig {
   const { OnBuild, ...config } = state.config;
   return {
-    created: state.created ?? new Date().toISOString(),
+    created: epoch === undefined ? (state.created ?? new Date().toISOString()) : new Date(epoch * 1000).toISOString(),
     ...(state.author === undefined ? {} : { author: state.author }),
     ...state.platform,
     config: { ...config, ...(OnBuild === undefined || OnBuild.length === 0 ? {} : { OnBuild }) },

@@ -5,6 +5,7 @@ import type { Images } from '#images/index.ts';
 import { chainId, chainIdOf, type Descriptor, digestOf } from '#oci/index.ts';
 import type { GraphDriver } from '#snapshots/index.ts';
 import type { BuildCache, CachedStep } from './build-cache.ts';
+import { clampTimes } from './clamp-times.ts';
 
 /** One layer of the image in the making; its blob is compressed while the build goes on. */
 export interface ExportedLayer {
@@ -123,14 +124,15 @@ export function createStepLayers(deps: {
       key: string,
       parent: StageTree,
       work: (diffId: string) => Promise<void>,
-      signal: AbortSignal | undefined,
+      { signal, epoch }: { readonly signal?: AbortSignal; readonly epoch?: number },
     ): Promise<MadeStep> {
       const id = newDiffId();
       await driver.createDiff(id, parent.layer, { volatile: true });
       try {
         await work(id);
         throwIfAborted(signal);
-        const created = new Date().toISOString();
+        if (epoch !== undefined) await clampTimes(driver, id, epoch);
+        const created = new Date(epoch === undefined ? Date.now() : epoch * 1000).toISOString();
         if (parent.exported === undefined) {
           const layer = digestOf(`${key} ${id}`);
           await driver.commitDiff(id, layer);

@@ -14,6 +14,7 @@ import {
   readLinkAt,
   showName,
   statusOf,
+  unlinkAt,
 } from '#linux/index.ts';
 
 const { O_DIRECTORY, O_RDONLY, O_NONBLOCK } = constants;
@@ -137,5 +138,20 @@ export function isDirectory(root: number, path: string): boolean {
     return statusOf(handle).type === 'directory';
   } finally {
     closeFd(handle);
+  }
+}
+
+/** Takes away the links among the components of a path, so that directories can stand in their places. */
+export function replaceLinks(root: number, path: string): void {
+  let above = '/';
+  for (const component of path.split('/').filter((part) => part !== '')) {
+    const parent = findInRoot(root, above);
+    if (parent === undefined) return;
+    try {
+      if (findStatusAt(parent, component)?.type === 'symlink') unlinkAt(parent, component);
+    } finally {
+      closeFd(parent);
+    }
+    above = posix.join(above, component);
   }
 }

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { throwIfAborted } from '#errors/index.ts';
 import type { Networks } from '#network/index.ts';
-import type { Mount } from '#oci/index.ts';
+import type { Mount, RuntimeSpec } from '#oci/index.ts';
 import type { ContainerRuntime } from '#runtime/index.ts';
+import type { ContainerOptions } from './engine.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
 import { readFilesIn } from './rootfs.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
@@ -17,6 +18,29 @@ interface Step {
   readonly cwd: string;
   readonly user: string;
   readonly networkMode: string;
+  readonly mounts?: readonly Mount[];
+  readonly privileged?: boolean;
+  readonly extraHosts?: readonly string[];
+  readonly limits?: Limits;
+}
+
+/** As the container options they are, and the memory nodes. */
+type Limits = Pick<
+  ContainerOptions,
+  'memoryBytes' | 'memorySwapBytes' | 'cpuShares' | 'cpuPeriod' | 'cpuQuota' | 'cpusetCpus' | 'shmSizeBytes' | 'ulimits'
+> & { readonly cpusetMems?: string };
+
+/** What a step has that container options do not say: mounts by path, memory nodes. */
+function withStepParts(spec: RuntimeSpec, { mounts = [], limits }: Step): RuntimeSpec {
+  const { linux } = spec;
+  const mems = limits?.cpusetMems;
+  return {
+    ...spec,
+    mounts: [...(spec.mounts ?? []), ...mounts],
+    ...(mems === undefined
+      ? {}
+      : { linux: { ...linux, resources: { ...linux?.resources, cpu: { ...linux?.resources?.cpu, mems } } } }),
+  };
 }
 
 /** Runs one build step in the default runtime with the isolation of a container; nothing of it is recorded. */
@@ -52,13 +76,21 @@ export function createStepRunner(
         const hostname = id.slice(0, 12);
         await writeFile(
           files.hosts,
-          hostsFile({ hostname, address: endpoint?.address, gateway: endpoint?.gateway, extraHosts: [] }),
+          hostsFile({
+            hostname,
+            address: endpoint?.address,
+            gateway: endpoint?.gateway,
+            extraHosts: step.extraHosts ?? [],
+          }),
         );
         await writeFile(files.hostname, `${hostname}\n`);
         await writeFile(files.resolvConf, resolvConf(await readFile('/etc/resolv.conf', 'utf8'), []));
+        const { cpusetMems: _mems, ...limits } = step.limits ?? {};
         const { spec } = composeSpec({
           id,
           options: {
+            ...limits,
+            ...(step.privileged === true ? { privileged: true } : {}),
             image: '',
             entrypoint: [],
             command: step.args,
@@ -77,7 +109,7 @@ export function createStepRunner(
           {
             id,
             directory: `${directory}/task`,
-            spec,
+            spec: withStepParts(spec, step),
             rootfs: step.rootfs,
             init: false,
             stdio: { terminal: false, stdin: false },
