@@ -78,7 +78,8 @@ test('an ephemeral port is chosen where none is asked for', async () => {
 });
 
 test('what cannot be published is refused with its value', async () => {
-  await assert.rejects(reserve('x', port(80, '[::1]')), { kind: 'unsupported', message: /IPv6 address \[::1\]/ });
+  await assert.rejects(reserve('x', port(80, '[::1]')), { kind: 'unsupported', message: /IPv6 address ::1/ });
+  await assert.rejects(reserve('x', port(80, '[::]')), { kind: 'invalid', message: /network bridge has no IPv6/ });
   await assert.rejects(reserve('x', port(80, 'localhost')), { kind: 'invalid', message: /"localhost"/ });
   await assert.rejects(reserve('x', port(80, '192.0.2.77')), { kind: 'invalid', message: /no address 192\.0\.2\.77/ });
   await assert.rejects(reserve('x', port(65536)), { kind: 'invalid', message: /65536/ });

@@ -14,10 +14,10 @@ export {
   type SyscallName,
 } from './kernel.ts';
 export { nativePath } from './native-path.ts';
-export { type NetlinkMessage, type NetlinkSocket, openNetlink } from './netlink.ts';
-export { commit, type Element, type NftSet, nft, type Table } from './nftables.ts';
+export { decodeMessages, type NetlinkMessage, type NetlinkSocket, openNetlink } from './netlink.ts';
+export { commit, countRules, type Element, type NftSet, nft, type Table } from './nftables.ts';
 export { match, statement } from './nftables-expressions.ts';
-export { fieldBytes, keyBytes } from './nftables-keys.ts';
+export { fieldBytes, type KeyType, keyBytes, protocolNumbers } from './nftables-keys.ts';
 export {
   type Link,
   linkNamed,

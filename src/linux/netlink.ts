@@ -81,7 +81,10 @@ export function encodeMessage(message: NetlinkMessage, sequence: number): Buffer
   return bytes;
 }
 
-export function decodeMessages(bytes: Buffer): readonly (NetlinkMessage & { readonly sequence: number })[] {
+/** `port` is the socket that asked; of a notification, the one whose request changed something. */
+export function decodeMessages(
+  bytes: Buffer,
+): readonly (NetlinkMessage & { readonly sequence: number; readonly port: number })[] {
   const messages = [];
   for (let at = 0; at + HEADER <= bytes.length; ) {
     const length = bytes.readUInt32LE(at);
@@ -91,6 +94,7 @@ export function decodeMessages(bytes: Buffer): readonly (NetlinkMessage & { read
       type: bytes.readUInt16LE(at + 4),
       flags: bytes.readUInt16LE(at + 6),
       sequence: bytes.readUInt32LE(at + 8),
+      port: bytes.readUInt32LE(at + 12),
       body: bytes.subarray(at + HEADER, at + length),
     });
     at += align(length);
@@ -110,6 +114,8 @@ export function decodeError(message: NetlinkMessage): { readonly errno: number; 
 }
 
 export interface NetlinkSocket extends Disposable {
+  /** The socket's own address, which notifications of its changes carry. */
+  readonly port: number;
   /** Sends messages in one datagram and reads every answer. `about` names the work in errors. @throws SyscallError */
   request(messages: readonly NetlinkMessage[], about: string): readonly NetlinkMessage[];
   /** The same, with the kernel's work done on a pool thread. Only one request may be under way. */
@@ -180,7 +186,11 @@ export function openNetlink(kernel: Kernel, protocol: 'route' | 'netfilter', nsF
     return found;
   }
 
+  const name = Buffer.alloc(12);
+  check(kernel.call('bind', fd, Buffer.from([AF_NETLINK, ...new Uint8Array(11)]), 12), 'bind', `netlink ${protocol}`);
+  check(kernel.call('getsockname', fd, name, Buffer.from([12, 0, 0, 0])), 'getsockname', `netlink ${protocol}`);
   return {
+    port: name.readUInt32LE(4),
     request(messages, about) {
       const first = sequence + 1;
       const bytes = encode(messages);

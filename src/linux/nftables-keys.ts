@@ -3,6 +3,7 @@ import { GantryError } from '#errors/index.ts';
 /** The types of a set's fields: nft's own numbers, by which it prints them, and their bytes. */
 const types = {
   address: { number: 7, bytes: 4 }, // ipv4_addr
+  address6: { number: 8, bytes: 16 }, // ipv6_addr
   mac: { number: 9, bytes: 6 }, // ether_addr
   protocol: { number: 12, bytes: 1 }, // inet_proto
   port: { number: 13, bytes: 2 }, // inet_service
@@ -40,6 +41,9 @@ export function keyBytes(key: readonly KeyType[], values: readonly Uint8Array[])
 /** A field's words in registers, for expressions that load it. */
 export const keyWords = (type: KeyType): number => padded(types[type].bytes) / 4;
 
+/** Of the protocols with ports (IANA: assigned internet protocol numbers). */
+export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
+
 export const fieldBytes = {
   link(name: string): Buffer {
     const bytes = Buffer.alloc(types.link.bytes);
@@ -48,5 +52,5 @@ export const fieldBytes = {
   },
   mac: (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex'),
   port: (port: number): Buffer => Buffer.from([port >> 8, port & 0xff]),
-  protocol: (protocol: 'tcp' | 'udp'): Buffer => Buffer.from([protocol === 'tcp' ? 6 : 17]),
+  protocol: (protocol: keyof typeof protocolNumbers): Buffer => Buffer.from([protocolNumbers[protocol]]),
 } as const;

@@ -1,3 +1,4 @@
+import { SyscallError } from './kernel.ts';
 import {
   attribute,
   be32Attribute,
@@ -14,11 +15,11 @@ import { type KeyType, keyLength, keyTypeNumber } from './nftables-keys.ts';
  * of it is in force, or none.
  */
 export interface Table {
-  readonly family: 'inet' | 'bridge';
+  readonly family: 'inet' | 'bridge' | 'ip';
   readonly name: string;
 }
 
-const families = { inet: 1, bridge: 7 } as const;
+const families = { inet: 1, ip: 2, bridge: 7 } as const;
 const SUBSYSTEM = 10 << 8;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
@@ -54,6 +55,9 @@ export interface Element {
 }
 
 const NFT_SET_MAP = 8;
+/** A note for nft(8) only: the keys are in the machine's order, as names of links are to it. */
+const hostOrder = Uint8Array.of(0, 4, 1, 0, 0, 0);
+
 /** An attribute's length has 16 bits, and a list of elements is one attribute. */
 const ELEMENTS_IN_A_MESSAGE = 500;
 
@@ -78,7 +82,17 @@ export const nft = {
   addTable: (table: Table) => change(table, 0, nlm.create, be32Attribute(2, 0)),
   /** Goes with all it holds. @throws ENOENT, at commit */
   deleteTable: (table: Table) => change(table, 2, 0),
-  /** A chain that the kernel enters by itself; what no rule decides is accepted. */
+  /** A chain that only a jump leads into. One that is there stays as it is. */
+  addPlainChain: (table: Table, name: string) => change(table, 3, nlm.create, textAttribute(3, name)),
+  /** Only an empty one that no rule jumps to. @throws ENOENT, EBUSY, at commit */
+  deleteChain: (table: Table, name: string) => change(table, 5, 0, textAttribute(3, name)),
+  /** Takes every rule out of a chain. */
+  flushChain: (table: Table, name: string) => change(table, 8, 0, textAttribute(2, name)),
+  /** Takes every element out of a set. */
+  flushSet: ({ table, name }: NftSet) => change(table, 14, 0, textAttribute(2, name)),
+  /** Only one that no rule names. */
+  deleteSet: ({ table, name }: NftSet) => change(table, 11, 0, textAttribute(2, name)),
+  /** A chain that the kernel enters by itself; what no rule decides is accepted. One that is there stays. */
   addChain: (table: Table, chain: BaseChain) =>
     change(
       table,
@@ -103,6 +117,7 @@ export const nft = {
       be32Attribute(5, keyLength(key)),
       ...(data === undefined ? [] : [be32Attribute(6, keyTypeNumber(data)), be32Attribute(7, keyLength(data))]),
       be32Attribute(10, id),
+      ...(key[0] === 'link' && key.length === 1 ? [attribute(13, hostOrder)] : []),
     ),
   addElements: (set: NftSet, of: readonly Element[]) => elements(set, 12, nlm.create, of),
   /** Only keys are looked at. @throws ENOENT, at commit, where one is not in the set */
@@ -114,6 +129,17 @@ export const nft = {
       of.map(({ key }) => ({ key })),
     ),
 } as const;
+
+/** How many rules a chain has; 0 where it or its table is not there. */
+export function countRules(socket: NetlinkSocket, table: Table, chain: string): number {
+  const asked = change(table, 7, nlm.dump, textAttribute(2, chain));
+  try {
+    return socket.request([asked], `counting the rules of ${chain}`).length;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ENOENT') return 0;
+    throw error;
+  }
+}
 
 /** Carries out changes as one transaction. @throws SyscallError of the first that was refused; then none is in force */
 export function commit(socket: NetlinkSocket, changes: readonly NetlinkMessage[], about: string): void {

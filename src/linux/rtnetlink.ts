@@ -11,7 +11,7 @@ import {
   u32Attribute,
 } from './netlink.ts';
 
-/** rtnetlink(7) messages for what a bridge network needs. Addresses are 4 bytes in network order. */
+/** rtnetlink(7) messages for what networks need. Addresses are 4 or 16 bytes in network order. */
 export interface Link {
   readonly index: number;
   readonly name: string;
@@ -55,7 +55,23 @@ export interface LinkChanges extends LinkSettings {
   readonly alias?: string;
   /** The bridge may send a frame back out of the port it came from. */
   readonly hairpin?: boolean;
+  /** The bridge passes nothing between two ports that are isolated. */
+  readonly isolated?: boolean;
 }
+
+/** A link on top of another, which may be born inside another network namespace. */
+export interface StackedLink extends LinkSettings {
+  readonly kind: 'macvlan' | 'ipvlan' | 'vlan';
+  /** `bridge`, `private`, `vepa`, `passthru` of macvlan; `l2`, `l3`, `l3s` of ipvlan; a vlan's tag. */
+  readonly mode: keyof typeof macvlanModes | keyof typeof ipvlanModes | number;
+  /** Index of the link below. */
+  readonly parent: number;
+  readonly nsFd?: number;
+}
+
+const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+const ipvlanModes = { l2: 0, l3: 1, l3s: 2 } as const;
+const IFLA_LINK = 5;
 
 const rtm = {
   newLink: 16,
@@ -65,13 +81,18 @@ const rtm = {
   delAddress: 21,
   getAddress: 22,
   newRoute: 24,
+  delRoute: 25,
   getRoute: 26,
 } as const;
 const ifla = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, alias: 20, group: 27, netNsFd: 28 } as const;
 const info = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
 const VETH_INFO_PEER = 1;
-const IFLA_BRPORT_MODE = 4;
+const brPort = { hairpin: 4, isolated: 33 } as const;
 const AF_INET = 2;
+const AF_INET6 = 10;
+const IFA_FLAGS = 8;
+const IFA_F_NODAD = 2;
+const familyOf = (address: Uint8Array) => (address.length === 16 ? AF_INET6 : AF_INET);
 const IFF_UP = 1;
 export const MAIN_TABLE = 254;
 
@@ -101,9 +122,19 @@ const message = (type: number, flags: number, ...parts: readonly Uint8Array[]): 
 
 function addressMessage(type: number, flags: number, { index, address, prefixLength }: LinkAddress): NetlinkMessage {
   const header = Buffer.alloc(8);
-  header[0] = AF_INET;
+  header[0] = familyOf(address);
   header[1] = prefixLength;
   header.writeUInt32LE(index, 4);
+  if (address.length === 16)
+    // Addresses are given out by us: nobody need be asked whether they are free.
+    return message(
+      type,
+      flags,
+      header,
+      attribute(2, address),
+      attribute(1, address),
+      u32Attribute(IFA_FLAGS, IFA_F_NODAD),
+    );
   const broadcast = Buffer.alloc(4);
   const hostBits = 2 ** (32 - prefixLength) - 1;
   broadcast.writeUInt32BE((Buffer.from(address).readUInt32BE(0) | hostBits) >>> 0);
@@ -115,6 +146,16 @@ function addressMessage(type: number, flags: number, { index, address, prefixLen
     attribute(1, address), // IFA_ADDRESS
     attribute(4, broadcast), // IFA_BROADCAST
   );
+}
+
+/** rtmsg: family, dst_len, src_len, tos, table, protocol boot, scope universe, type unicast, flags */
+const defaultRoute = (family: number) => Buffer.from([family, 0, 0, 0, MAIN_TABLE, 3, 0, 1, 0, 0, 0, 0]);
+
+function modeAttribute(mode: StackedLink['mode']): Buffer {
+  const u16 = (type: number, value: number) => attribute(type, Buffer.from([value & 0xff, value >> 8]));
+  if (typeof mode === 'number') return u16(1, mode); // IFLA_VLAN_ID
+  if (mode in macvlanModes) return u32Attribute(1, macvlanModes[mode as keyof typeof macvlanModes]);
+  return u16(1, ipvlanModes[mode as keyof typeof ipvlanModes]);
 }
 
 export const rtnetlink = {
@@ -150,22 +191,36 @@ export const rtnetlink = {
     ),
 
   /** Changes a link, named by its index or its name; an index with a `name` renames it. */
-  setLink: (link: number | string, { alias, hairpin, ...settings }: LinkChanges): NetlinkMessage =>
+  setLink: (link: number | string, { alias, hairpin, isolated, ...settings }: LinkChanges): NetlinkMessage =>
     message(
       rtm.newLink,
       0,
       interfaceInfo(typeof link === 'number' ? link : 0, settings.up),
       ...settingAttributes(typeof link === 'number' ? settings : { ...settings, name: link }),
       ...(alias === undefined ? [] : [attribute(ifla.alias, Buffer.from(alias))]),
-      ...(hairpin === undefined
+      ...(hairpin === undefined && isolated === undefined
         ? []
         : [
             nested(
               ifla.linkInfo,
               textAttribute(info.portKind, 'bridge'),
-              nested(info.portData, u8Attribute(IFLA_BRPORT_MODE, hairpin ? 1 : 0)),
+              nested(
+                info.portData,
+                ...(hairpin === undefined ? [] : [u8Attribute(brPort.hairpin, hairpin ? 1 : 0)]),
+                ...(isolated === undefined ? [] : [u8Attribute(brPort.isolated, isolated ? 1 : 0)]),
+              ),
             ),
           ]),
+    ),
+  createStacked: ({ kind, mode, parent, nsFd, ...settings }: StackedLink): NetlinkMessage =>
+    message(
+      rtm.newLink,
+      nlm.create | nlm.exclusive,
+      interfaceInfo(0, settings.up),
+      ...settingAttributes(settings),
+      u32Attribute(IFLA_LINK, parent),
+      ...(nsFd === undefined ? [] : [u32Attribute(ifla.netNsFd, nsFd)]),
+      nested(ifla.linkInfo, textAttribute(info.kind, kind), nested(info.data, modeAttribute(mode))),
     ),
 
   deleteLink: (name: string): NetlinkMessage =>
@@ -182,11 +237,21 @@ export const rtnetlink = {
 
   deleteAddress: (address: LinkAddress): NetlinkMessage => addressMessage(rtm.delAddress, 0, address),
 
-  addDefaultRoute(index: number, gateway: Uint8Array): NetlinkMessage {
-    // rtmsg: family, dst_len, src_len, tos, table, protocol boot, scope universe, type unicast, flags
-    const header = Buffer.from([AF_INET, 0, 0, 0, MAIN_TABLE, 3, 0, 1, 0, 0, 0, 0]);
-    return message(rtm.newRoute, nlm.create | nlm.replace, header, attribute(5, gateway), u32Attribute(4, index));
-  },
+  /** Takes the place of one that is there, of the same family. */
+  addDefaultRoute: (index: number, gateway: Uint8Array): NetlinkMessage =>
+    message(
+      rtm.newRoute,
+      nlm.create | nlm.replace,
+      defaultRoute(familyOf(gateway)),
+      attribute(5, gateway),
+      u32Attribute(4, index),
+    ),
+  /** A default route without a gateway: everybody is a neighbour (ipvlan's l3). */
+  addDeviceRoute: (index: number): NetlinkMessage =>
+    message(rtm.newRoute, nlm.create | nlm.replace, defaultRoute(AF_INET), u32Attribute(4, index)),
+  /** @throws ESRCH, where there is none */
+  deleteDefaultRoute: (family: 4 | 6): NetlinkMessage =>
+    message(rtm.delRoute, 0, defaultRoute(family === 6 ? AF_INET6 : AF_INET)),
 } as const;
 
 const dump = (socket: NetlinkSocket, type: number, header: Uint8Array, about: string) =>
@@ -231,17 +296,17 @@ export function linkNamed(socket: NetlinkSocket, name: string): Link {
   return readLink(answer?.body ?? Buffer.alloc(0));
 }
 
-/** IPv4 addresses of every link. */
-export function listAddresses(socket: NetlinkSocket): readonly LinkAddress[] {
+/** Addresses of every link, of one family; IPv6's own link-local ones too. */
+export function listAddresses(socket: NetlinkSocket, family: 4 | 6 = 4): readonly LinkAddress[] {
   const header = Buffer.alloc(8);
-  header[0] = AF_INET;
+  header[0] = family === 6 ? AF_INET6 : AF_INET;
   return dump(socket, rtm.getAddress, header, 'listing addresses').map(({ body }) => {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
     const attributes = readAttributes(bytes.subarray(8));
     return {
       index: bytes.readUInt32LE(4),
       prefixLength: bytes[1] ?? 0,
-      address: attributes.get(2) ?? attributes.get(1) ?? Buffer.alloc(4),
+      address: attributes.get(2) ?? attributes.get(1) ?? Buffer.alloc(family === 6 ? 16 : 4),
     };
   });
 }
@@ -251,18 +316,18 @@ const UNICAST = 1;
 const REFUSING: ReadonlySet<number> = new Set([6, 7, 8]); // blackhole, unreachable, prohibit
 const rta = { destination: 1, link: 4, gateway: 5, priority: 6, multipath: 9, table: 15 } as const;
 
-/** IPv4 routes of every table that lead, or refuse to lead, somewhere; those to our own addresses are left out. */
-export function listRoutes(socket: NetlinkSocket): readonly Route[] {
+/** Routes of every table that lead, or refuse to lead, somewhere; those to our own addresses are left out. */
+export function listRoutes(socket: NetlinkSocket, wanted: 4 | 6 = 4): readonly Route[] {
   const header = Buffer.alloc(12);
-  header[0] = AF_INET;
+  header[0] = wanted === 6 ? AF_INET6 : AF_INET;
   const routes: Route[] = [];
   for (const { body } of dump(socket, rtm.getRoute, header, 'listing routes')) {
     const [family, prefixLength = 0, , , table = 0, , , type = 0] = body;
-    if (family !== AF_INET || (type !== UNICAST && !REFUSING.has(type))) continue;
+    if (family !== header[0] || (type !== UNICAST && !REFUSING.has(type))) continue;
     const attributes = readAttributes(body.subarray(12));
     const nextHop = attributes.get(rta.multipath); // rtnexthop: length, flags, hops, link
     routes.push({
-      destination: attributes.get(rta.destination) ?? Buffer.alloc(4),
+      destination: attributes.get(rta.destination) ?? Buffer.alloc(wanted === 6 ? 16 : 4),
       prefixLength,
       index: number(attributes.get(rta.link)) ?? number(nextHop?.subarray(4)),
       gateway: attributes.get(rta.gateway),

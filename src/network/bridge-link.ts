@@ -8,41 +8,50 @@ import {
   listRoutes,
   MAIN_TABLE,
   type NetlinkSocket,
-  type Route,
   rtnetlink,
 } from '#linux/index.ts';
-import { addressBytes, addressFromBytes, networkOf, type Range, type Subnet } from './subnets.ts';
+import { addressBytes, addressFromBytes } from './addresses.ts';
+import { gatewayOf, type Range, rangeOf, type Subnet } from './subnets.ts';
 
-/** The bridge as it is in the kernel. */
+/** A bridge as it is in the kernel. */
 export interface BridgeLink {
   readonly index: number;
   readonly mtu: number;
 }
 
-/** The networks that this host reaches by other links than `bridge`, the default route aside. */
-export function networksInUse(socket: NetlinkSocket, bridge: string): readonly Range[] {
-  const own = listLinks(socket).find(({ name }) => name === bridge)?.index;
-  const routes = listRoutes(socket)
-    .filter(({ index, prefixLength }) => prefixLength > 0 && index !== own)
-    .map(({ destination, prefixLength }) => ({ network: addressFromBytes(destination), prefixLength }));
+/** The networks that this host reaches by other links than `ours`, the default routes and IPv6's link-local ones aside. */
+export function networksInUse(socket: NetlinkSocket, ours: ReadonlySet<string>): readonly Range[] {
+  const own = new Set(
+    listLinks(socket)
+      .filter(({ name }) => ours.has(name))
+      .map(({ index }) => index),
+  );
+  const foreign = ({ index }: { readonly index: number | undefined }) => index === undefined || !own.has(index);
+  const both = [4, 6] as const;
+  const routes = both
+    .flatMap((family) => listRoutes(socket, family))
+    .filter((route) => route.prefixLength > 0 && foreign(route))
+    .map(({ destination, prefixLength }) => rangeOf(addressFromBytes(destination), prefixLength));
   // A link that is down has no route yet.
-  const addresses = listAddresses(socket)
-    .filter(({ index }) => index !== own)
-    .map(({ address, prefixLength }) => ({
-      network: networkOf(addressFromBytes(address), prefixLength),
-      prefixLength,
-    }));
-  return [...routes, ...addresses];
+  const addresses = both
+    .flatMap((family) => listAddresses(socket, family))
+    .filter(foreign)
+    .map(({ address, prefixLength }) => rangeOf(addressFromBytes(address), prefixLength));
+  return [...routes, ...addresses].filter((range) => !isLinkLocal(range));
 }
+
+/** fe80::/10 and ff00::/8, which every link has. */
+const isLinkLocal = ({ family, network }: Range) =>
+  family === 6 && (network >> 118n === 0xfe80n >> 6n || network >> 120n === 0xffn);
 
 const ETHERNET_MTU = 1500;
 
 /** The MTU of the link that the default route leaves by. */
-function uplinkMtu(links: readonly Link[], routes: readonly Route[]): number {
-  const [uplink] = routes
+export function uplinkMtu(socket: NetlinkSocket): number {
+  const [uplink] = listRoutes(socket)
     .filter(({ table, prefixLength, index }) => table === MAIN_TABLE && prefixLength === 0 && index !== undefined)
     .sort((a, b) => a.priority - b.priority);
-  return links.find(({ index }) => index === uplink?.index)?.mtu ?? ETHERNET_MTU;
+  return listLinks(socket).find(({ index }) => index === uplink?.index)?.mtu ?? ETHERNET_MTU;
 }
 
 /** @throws GantryError conflict where a link of that name does not carry our mark */
@@ -57,35 +66,42 @@ export function refuseForeignLink(links: readonly Link[], name: string, mark: st
   );
 }
 
-/** Makes the bridge, or puts right what differs: up, the uplink's MTU, exactly one IPv4 address, a MAC that stays. */
-export function ensureBridge(
-  socket: NetlinkSocket,
-  {
-    name,
-    mark,
-    subnet,
-    mac,
-  }: { readonly name: string; readonly mark: string; readonly subnet: Subnet; readonly mac: string },
-): BridgeLink {
+export interface WantedBridge {
+  readonly name: string;
+  readonly mark: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly ipv4: Subnet | undefined;
+  readonly ipv6: Subnet | undefined;
+}
+
+/** Makes the bridge, or puts right what differs: up, its MTU, exactly its addresses, a MAC that stays. */
+export function ensureBridge(socket: NetlinkSocket, { name, mark, mac, mtu, ipv4, ipv6 }: WantedBridge): BridgeLink {
   const links = listLinks(socket);
   refuseForeignLink(links, name, mark);
-  const mtu = uplinkMtu(links, listRoutes(socket));
   const about = `making the bridge ${name}`;
   if (!links.some((link) => link.name === name)) socket.request([rtnetlink.createBridge({ name, mac, mtu })], about);
-  // Before the first packet: the bridge itself speaks IPv4 only, and may route 127.0.0.0/8 (see the table's chain `loopback`).
-  setSysctl(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '1');
+  // Before the first packet: the bridge believes no router (CVE-2020-13401), and may route 127.0.0.0/8 (see the table's
+  // chain `loopback`).
+  setSysctl(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
+  setSysctl(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0');
   setSysctl(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
   const { index } = linkNamed(socket, name);
-  const others = listAddresses(socket).filter(
-    (known) =>
-      known.index === index &&
-      (addressFromBytes(known.address) !== subnet.gateway || known.prefixLength !== subnet.prefixLength),
-  );
+  const wanted = [ipv4, ipv6]
+    .filter((subnet) => subnet !== undefined)
+    .map((subnet) => ({ index, address: addressBytes(gatewayOf(subnet)), prefixLength: subnet.prefixLength }));
+  const others = [4 as const, 6 as const]
+    .flatMap((family) => listAddresses(socket, family))
+    .filter((known) => known.index === index && !isLinkLocal(rangeOf(addressFromBytes(known.address), 128)))
+    .filter(
+      ({ address, prefixLength }) =>
+        !wanted.some((one) => one.prefixLength === prefixLength && one.address.equals(address)),
+    );
   socket.request(
     [
       ...others.map(rtnetlink.deleteAddress),
       rtnetlink.setLink(index, { alias: mark, mac, mtu, up: true }),
-      rtnetlink.addAddress({ index, address: addressBytes(subnet.gateway), prefixLength: subnet.prefixLength }),
+      ...wanted.map(rtnetlink.addAddress),
     ],
     about,
   );
@@ -93,8 +109,9 @@ export function ensureBridge(
 }
 
 /** The host routes between its links. Left on when we end, as Docker does: others may have come to need it. */
-export function allowForwarding(): void {
+export function allowForwarding({ ipv6 }: { readonly ipv6: boolean }): void {
   setSysctl('/proc/sys/net/ipv4/ip_forward', '1');
+  if (ipv6) setSysctl('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
 /** A kernel without IPv6 lacks its settings. */
@@ -102,3 +119,15 @@ function setSysctl(path: string, value: string): void {
   if (!existsSync(path) && path.includes('/ipv6/')) return;
   if (readFileSync(path, 'utf8').trim() !== value) writeFileSync(path, value);
 }
+
+/** A locally administered MAC that belongs to its address, so that no neighbour remembers a wrong one. */
+export function macOf(address: Uint8Array): string {
+  const last = Buffer.from(address.subarray(address.length - 4));
+  return ['02', '42', ...[...last].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
+}
+
+export const bridgeMac = ({ ipv4, ipv6 }: Pick<WantedBridge, 'ipv4' | 'ipv6'>): string => {
+  const subnet = ipv4 ?? ipv6;
+  if (subnet === undefined) throw new GantryError('internal', 'a bridge without addresses');
+  return macOf(addressBytes(gatewayOf(subnet)));
+};

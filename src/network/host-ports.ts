@@ -1,9 +1,9 @@
 import { getSystemErrorName } from 'node:util';
 import { GantryError } from '#errors/index.ts';
-import { check, kernel, SyscallError } from '#linux/index.ts';
+import { check, kernel, protocolNumbers, SyscallError } from '#linux/index.ts';
+import { addressBytes, formatAddress, parseAddress } from './addresses.ts';
 import type { Endpoint, PortRequest, PublishedPort } from './networks.ts';
 import { portHolder } from './port-holder.ts';
-import { addressBytes, parseAddress } from './subnets.ts';
 
 /**
  * Ports of the host. A published port is kept by a socket that is bound and does not listen: no program of the host can
@@ -11,31 +11,44 @@ import { addressBytes, parseAddress } from './subnets.ts';
  * The sockets end with the engine; the one that comes next binds them again.
  */
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_CLOEXEC = 0o2000000;
-const socketTypes = { tcp: 1, udp: 2 } as const;
+/** Type and protocol. */
+const sockets = { tcp: [1, 0], udp: [2, 0], sctp: [1, protocolNumbers.sctp] } as const;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 /** The ports a kernel takes for itself by default (ip_local_port_range). */
 const ephemeral = { first: 32768, count: 28232 } as const;
 
-/** The fd that keeps a port. @throws SyscallError EADDRINUSE where somebody else has it, EADDRNOTAVAIL, EACCES */
-export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort, 'containerPort'>): number {
+/**
+ * The fd that keeps a port; none where the kernel has no sockets of that protocol (sctp), whose programs then have none either.
+ * @throws SyscallError EADDRINUSE where somebody else has it, EADDRNOTAVAIL, EACCES
+ */
+export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort, 'containerPort'>): readonly number[] {
   const about = `${hostAddress}:${hostPort}/${protocol}`;
-  const fd = check(kernel.call('socket', AF_INET, socketTypes[protocol] | SOCK_CLOEXEC, 0), 'socket', about);
+  const [type, number] = sockets[protocol];
+  const address = addressBytes(hostAddress);
+  const six = address.length === 16;
+  const made = kernel.call('socket', six ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, number);
+  if (protocol === 'sctp' && made < 0) return [];
+  const fd = check(made, 'socket', about);
   try {
-    const reuse = (on: boolean) => {
+    const set = (level: number, option: number, on: boolean) => {
       const value = Buffer.from([on ? 1 : 0, 0, 0, 0]);
-      check(kernel.call('setsockopt', fd, SOL_SOCKET, SO_REUSEADDR, value, value.length), 'setsockopt', about);
+      check(kernel.call('setsockopt', fd, level, option, value, value.length), 'setsockopt', about);
     };
+    if (six) set(IPPROTO_IPV6, IPV6_V6ONLY, true);
     // Connections that a former server left behind (TIME_WAIT) are no one's; what comes after us is kept out.
-    if (protocol === 'tcp') reuse(true);
-    const name = Buffer.alloc(16);
-    name.writeUInt16LE(AF_INET, 0);
+    if (protocol === 'tcp') set(SOL_SOCKET, SO_REUSEADDR, true);
+    const name = Buffer.alloc(six ? 28 : 16);
+    name.writeUInt16LE(six ? AF_INET6 : AF_INET, 0);
     name.writeUInt16BE(hostPort, 2);
-    name.set(addressBytes(hostAddress), 4);
+    name.set(address, six ? 8 : 4);
     check(kernel.call('bind', fd, name, name.length), 'bind', about);
-    if (protocol === 'tcp') reuse(false);
-    return fd;
+    if (protocol === 'tcp') set(SOL_SOCKET, SO_REUSEADDR, false);
+    return [fd];
   } catch (error) {
     kernel.call('close', fd);
     throw error;
@@ -49,7 +62,7 @@ export interface BoundPorts {
 
 /**
  * Binds all requested ports or none; ephemeral ones are chosen at random. `others` hold ports already.
- * @throws GantryError conflict code `port-in-use`, invalid, unsupported (IPv6), exhausted
+ * @throws GantryError conflict code `port-in-use`, invalid, exhausted
  */
 export async function bindPorts(requests: readonly PortRequest[], others: readonly Endpoint[]): Promise<BoundPorts> {
   const ports: PublishedPort[] = [];
@@ -59,7 +72,7 @@ export async function bindPorts(requests: readonly PortRequest[], others: readon
   const bind = (port: PublishedPort): 'bound' | 'in use' => {
     if (ports.some((own) => collide(own, port)) || holderOf(port) !== undefined) return 'in use';
     try {
-      fds.push(bindPort(port));
+      fds.push(...bindPort(port));
     } catch (error) {
       if (error instanceof SyscallError && error.code === 'EADDRINUSE') return 'in use';
       throw error instanceof SyscallError ? refused(port, error) : error;
@@ -71,7 +84,10 @@ export async function bindPorts(requests: readonly PortRequest[], others: readon
   try {
     for (const request of requests) {
       const port = validPort(request);
-      if (port.hostPort === 0) bindEphemeral(port, bind);
+      const last = request.lastHostPort ?? port.hostPort;
+      if (port.hostPort === 0) bindOneOf(port, ephemeral, Math.floor(Math.random() * ephemeral.count), bind);
+      else if (last > port.hostPort)
+        bindOneOf(port, { first: port.hostPort, count: last - port.hostPort + 1 }, 0, bind);
       else if (bind(port) === 'in use') {
         inUse = port;
         break;
@@ -91,37 +107,48 @@ export function closePorts(fds: readonly number[]): void {
   for (const fd of fds) kernel.call('close', fd);
 }
 
-function bindEphemeral(port: PublishedPort, bind: (port: PublishedPort) => 'bound' | 'in use'): void {
-  const start = Math.floor(Math.random() * ephemeral.count);
-  for (let step = 0; step < ephemeral.count; step++) {
-    const hostPort = ephemeral.first + ((start + step) % ephemeral.count);
-    if (bind({ ...port, hostPort }) === 'bound') return;
-  }
-  throw new GantryError('exhausted', `no port of ${ephemeral.first}-${ephemeral.first + ephemeral.count - 1} is free`, {
-    code: 'no-port',
-  });
+/** Binds the first free port of some, beginning at the `start`th. @throws GantryError exhausted code `no-port` */
+function bindOneOf(
+  port: PublishedPort,
+  { first, count }: { readonly first: number; readonly count: number },
+  start: number,
+  bind: (port: PublishedPort) => 'bound' | 'in use',
+): void {
+  for (let step = 0; step < count; step++)
+    if (bind({ ...port, hostPort: first + ((start + step) % count) }) === 'bound') return;
+  throw new GantryError('exhausted', `no port of ${first}-${first + count - 1} is free`, { code: 'no-port' });
 }
 
 /** Every address and one address are in each other's way, as for bind(2). */
 function collide(a: PublishedPort, b: PublishedPort): boolean {
   if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
-  return a.hostAddress === b.hostAddress || a.hostAddress === '0.0.0.0' || b.hostAddress === '0.0.0.0';
+  if (a.hostAddress.includes(':') !== b.hostAddress.includes(':')) return false;
+  return a.hostAddress === b.hostAddress || [a, b].some(({ hostAddress }) => /^(?:0\.0\.0\.0|::)$/.test(hostAddress));
 }
 
-function validPort({ protocol, containerPort, hostAddress, hostPort = 0 }: PortRequest): PublishedPort {
-  const address = hostAddress === undefined || hostAddress === '' ? '0.0.0.0' : hostAddress;
-  if (address.includes(':'))
+function validPort({
+  protocol,
+  containerPort,
+  hostAddress,
+  hostPort = 0,
+  lastHostPort = hostPort,
+}: PortRequest): PublishedPort {
+  const text = hostAddress === undefined || hostAddress === '' ? '0.0.0.0' : hostAddress.replace(/^\[(.*)\]$/, '$1');
+  const address = parseAddress(text);
+  if (address === undefined)
+    throw new GantryError('invalid', `"${text}" is no IP address to publish on; give one like 127.0.0.1`);
+  if (address.family === 6 && address.value === 1n)
     throw new GantryError(
       'unsupported',
-      `publishing on the IPv6 address ${address} is not supported yet; leave the address out or give an IPv4 one`,
+      'publishing on the IPv6 address ::1: the kernel leads nothing from there; leave the address out or give another',
     );
-  if (parseAddress(address) === undefined)
-    throw new GantryError('invalid', `"${address}" is no IPv4 address to publish on; give one like 127.0.0.1`);
   if (!Number.isInteger(containerPort) || containerPort < 1 || containerPort > 65535)
     throw new GantryError('invalid', `container port ${containerPort} is not from 1 to 65535`);
   if (!Number.isInteger(hostPort) || hostPort < 0 || hostPort > 65535)
     throw new GantryError('invalid', `host port ${hostPort} is not from 0 to 65535`);
-  return { protocol, containerPort, hostAddress: address, hostPort };
+  if (!Number.isInteger(lastHostPort) || lastHostPort < hostPort || lastHostPort > 65535)
+    throw new GantryError('invalid', `the host ports ${hostPort}-${lastHostPort} are no range`);
+  return { protocol, containerPort, hostAddress: formatAddress(address), hostPort };
 }
 
 function refused({ hostAddress, hostPort }: PublishedPort, cause: SyscallError): GantryError {

@@ -1,2 +1,2 @@
-export { createNetworks, type NetworksOptions } from './bridge-networks.ts';
+export { createNetworks, type NetworksOptions } from './create-networks.ts';
 export * from './networks.ts';

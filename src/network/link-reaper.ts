@@ -7,6 +7,8 @@ import { kernel, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
  */
 export interface LinkReaper extends AsyncDisposable {
   add(name: string): void;
+  /** The same, waited for. */
+  remove(name: string): Promise<void>;
   /** Waits for what is under way. @throws SyscallError where a link could not be deleted; the next start tries again */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -38,6 +40,10 @@ export function createLinkReaper(group: number): LinkReaper {
     add(name) {
       waiting.push(name);
       work ??= Promise.resolve().then(reap);
+    },
+    async remove(name) {
+      this.add(name);
+      await work;
     },
     async [Symbol.asyncDispose]() {
       await work;

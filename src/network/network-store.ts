@@ -1,38 +1,44 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
-import type { Endpoint, Network, PublishedPort } from './networks.ts';
-import { formatAddress, formatRange, parseAddress, parseSubnet, type Subnet } from './subnets.ts';
+import { formatAddress, parseAddress } from './addresses.ts';
+import type { Addressing, Endpoint, Network, NetworkDriver } from './networks.ts';
+import { formatRange, parseRange, type Range, type Subnet } from './subnets.ts';
 
-/** A network as the database knows it; `subnet` and `lastAddress` (given out last) are the bridge's. */
-export interface NetworkRecord extends Pick<Network, 'id' | 'name' | 'driver' | 'created'> {
-  readonly subnet: Subnet | undefined;
-  readonly lastAddress: number;
+/** A network as the database knows it. */
+export interface NetworkRecord
+  extends Pick<Network, 'id' | 'name' | 'driver' | 'created' | 'internal' | 'attachable' | 'labels' | 'options'> {
+  /** The link's name, of a bridge that people made; the default bridge's is an option of the engine. */
+  readonly bridge?: string;
+  readonly ipv4?: Subnet;
+  readonly ipv6?: Subnet;
 }
 
 /** Networks and endpoints as rows; what is read comes from memory. The database refuses an address or port twice. */
 export interface NetworkStore {
   networks(): readonly NetworkRecord[];
   bridge(): NetworkRecord;
-  setSubnet(subnet: Subnet): void;
+  putNetwork(network: NetworkRecord): void;
+  dropNetwork(id: string): void;
   endpoints(): readonly Endpoint[];
-  endpointOf(owner: string): Endpoint | undefined;
-  /** Endpoint, ports and the bridge's last address in one transaction. */
+  endpointsOf(owner: string): readonly Endpoint[];
+  /** The address given out last, of a family. */
+  lastAddress(networkId: string, family: 4 | 6): bigint;
+  /** Endpoint, ports and the network's last addresses in one transaction. */
   add(endpoint: Endpoint): void;
-  remove(owner: string): void;
+  /** Takes the first away and writes the others as they are now. */
+  remove(endpoint: Endpoint, changed?: readonly Endpoint[]): void;
 }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS networks (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, driver TEXT NOT NULL, created TEXT NOT NULL,
-    gateway TEXT, last_address TEXT) STRICT;
-  CREATE TABLE IF NOT EXISTS endpoints (
-    owner TEXT PRIMARY KEY, owner_name TEXT NOT NULL, network TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
-    address TEXT NOT NULL, prefix_length INTEGER NOT NULL, gateway TEXT NOT NULL, mac TEXT NOT NULL,
-    UNIQUE (network, address)) STRICT;
-  CREATE TABLE IF NOT EXISTS published_ports (
-    protocol TEXT NOT NULL, host_address TEXT NOT NULL, host_port INTEGER NOT NULL, container_port INTEGER NOT NULL,
-    owner TEXT NOT NULL, PRIMARY KEY (protocol, host_address, host_port)) STRICT;
+  CREATE TABLE IF NOT EXISTS net_networks (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL, last_address TEXT, last_address6 TEXT) STRICT;
+  CREATE TABLE IF NOT EXISTS net_endpoints (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, network TEXT NOT NULL, address TEXT, address6 TEXT, json TEXT NOT NULL,
+    UNIQUE (owner, network), UNIQUE (network, address), UNIQUE (network, address6)) STRICT;
+  CREATE TABLE IF NOT EXISTS net_ports (
+    protocol TEXT NOT NULL, host_address TEXT NOT NULL, host_port INTEGER NOT NULL, endpoint TEXT NOT NULL,
+    PRIMARY KEY (protocol, host_address, host_port)) STRICT;
 `;
 
 /** The networks that every engine has. */
@@ -40,32 +46,51 @@ const builtIn = [
   ['bridge', 'bridge'],
   ['host', 'host'],
   ['none', 'null'],
-] as const satisfies readonly (readonly [string, Network['driver']])[];
+] as const satisfies readonly (readonly [string, NetworkDriver])[];
+
+export const isBuiltIn = ({ name }: Pick<Network, 'name'>): boolean => builtIn.some(([known]) => known === name);
 
 /** Opens the tables of networks in `db`; the first time it makes the three networks, with ids that stay. */
 export function createNetworkStore(db: DatabaseSync): NetworkStore {
   db.exec(schema);
-  const insertNetwork = db.prepare('INSERT OR IGNORE INTO networks (id, name, driver, created) VALUES (?, ?, ?, ?)');
-  for (const [name, driver] of builtIn)
-    insertNetwork.run(randomBytes(32).toString('hex'), name, driver, new Date().toISOString());
-  const updateSubnet = db.prepare("UPDATE networks SET gateway = ?, last_address = NULL WHERE name = 'bridge'");
-  const updateLast = db.prepare('UPDATE networks SET last_address = ? WHERE id = ?');
+  const insertNetwork = db.prepare('INSERT OR IGNORE INTO net_networks (id, name, json) VALUES (?, ?, ?)');
+  const updateNetwork = db.prepare('UPDATE net_networks SET json = ? WHERE id = ?');
+  const deleteNetwork = db.prepare('DELETE FROM net_networks WHERE id = ?');
+  const updateLast = db.prepare(
+    'UPDATE net_networks SET last_address = ?, last_address6 = coalesce(?, last_address6) WHERE id = ?',
+  );
   const insertEndpoint = db.prepare(
-    'INSERT INTO endpoints (owner, owner_name, network, id, address, prefix_length, gateway, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO net_endpoints (id, owner, network, address, address6, json) VALUES (?, ?, ?, ?, ?, ?)',
   );
+  const updateEndpoint = db.prepare('UPDATE net_endpoints SET json = ? WHERE id = ?');
+  const deleteEndpoint = db.prepare('DELETE FROM net_endpoints WHERE id = ?');
   const insertPort = db.prepare(
-    'INSERT INTO published_ports (protocol, host_address, host_port, container_port, owner) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO net_ports (protocol, host_address, host_port, endpoint) VALUES (?, ?, ?, ?)',
   );
-  const deleteEndpoint = db.prepare('DELETE FROM endpoints WHERE owner = ?');
-  const deletePorts = db.prepare('DELETE FROM published_ports WHERE owner = ?');
+  const deletePorts = db.prepare('DELETE FROM net_ports WHERE endpoint = ?');
+  for (const [name, driver] of builtIn) {
+    const id = randomBytes(32).toString('hex');
+    const created = new Date().toISOString();
+    const record = { id, name, driver, created, internal: false, attachable: false, labels: {}, options: {} };
+    insertNetwork.run(id, name, JSON.stringify(record));
+  }
 
-  const known = new Map(readNetworks(db).map((network) => [network.name, network]));
-  const endpoints = new Map(readEndpoints(db, known).map((endpoint) => [endpoint.owner, endpoint]));
-  const bridge = (): NetworkRecord => {
-    const record = known.get('bridge');
-    if (record === undefined) throw new GantryError('internal', 'the network "bridge" is not in the database');
-    return record;
-  };
+  const networks = new Map<string, NetworkRecord>();
+  const last = new Map<string, bigint>();
+  for (const row of db.prepare('SELECT * FROM net_networks ORDER BY rowid').all()) {
+    networks.set(String(row.id), readRecord(String(row.json)));
+    for (const [family, text] of [
+      [4, row.last_address],
+      [6, row.last_address6],
+    ] as const)
+      last.set(`${row.id}/${family}`, (text === null ? undefined : parseAddress(String(text))?.value) ?? 0n);
+  }
+  const endpoints = new Map<string, Endpoint>();
+  for (const row of db.prepare('SELECT json FROM net_endpoints ORDER BY rowid').all()) {
+    const endpoint = JSON.parse(String(row.json)) as Endpoint;
+    endpoints.set(endpoint.id, endpoint);
+  }
+
   const usual = Number(db.prepare('PRAGMA synchronous').get()?.synchronous);
   /** Not waited for on the disk: endpoints outlive the engine, but no container outlives the host. */
   const transaction = (work: () => void) => {
@@ -80,92 +105,130 @@ export function createNetworkStore(db: DatabaseSync): NetworkStore {
       db.exec(`PRAGMA synchronous = ${usual}`);
     }
   };
+  const writePorts = ({ id, ports }: Endpoint) => {
+    for (const { protocol, hostAddress, hostPort } of ports) insertPort.run(protocol, hostAddress, hostPort, id);
+  };
 
   return {
-    networks: () => [...known.values()],
-    bridge,
-    setSubnet(subnet) {
-      updateSubnet.run(`${formatAddress(subnet.gateway)}/${subnet.prefixLength}`);
-      known.set('bridge', { ...bridge(), subnet, lastAddress: subnet.gateway });
+    networks: () => [...networks.values()],
+    bridge() {
+      const record = networks.values().find(({ name }) => name === 'bridge');
+      if (record === undefined) throw new GantryError('internal', 'the network "bridge" is not in the database');
+      return record;
+    },
+    putNetwork(record) {
+      const json = JSON.stringify(recordText(record));
+      if (networks.has(record.id)) updateNetwork.run(json, record.id);
+      else insertNetwork.run(record.id, record.name, json);
+      networks.set(record.id, record);
+    },
+    dropNetwork(id) {
+      deleteNetwork.run(id);
+      networks.delete(id);
     },
     endpoints: () => [...endpoints.values()],
-    endpointOf: (owner) => endpoints.get(owner),
+    endpointsOf: (owner) =>
+      endpoints
+        .values()
+        .filter((endpoint) => endpoint.owner === owner)
+        .toArray(),
+    lastAddress: (networkId, family) => last.get(`${networkId}/${family}`) ?? 0n,
     add(endpoint) {
-      const { owner, ownerName, networkId, networkName, id, address, prefixLength, gateway, mac, ports } = endpoint;
+      const { id, owner, networkId, address, address6 = null } = endpoint;
+      const address4 = address === '' ? null : address;
       transaction(() => {
-        insertEndpoint.run(owner, ownerName, networkId, id, address, prefixLength, gateway, mac);
-        for (const { protocol, hostAddress, hostPort, containerPort } of ports)
-          insertPort.run(protocol, hostAddress, hostPort, containerPort, owner);
-        updateLast.run(address, networkId);
+        insertEndpoint.run(id, owner, networkId, address4, address6, JSON.stringify(endpoint));
+        writePorts(endpoint);
+        updateLast.run(address4, address6, networkId);
       });
-      endpoints.set(owner, endpoint);
-      const network = known.get(networkName);
-      if (network !== undefined)
-        known.set(networkName, { ...network, lastAddress: parseAddress(address) ?? network.lastAddress });
+      endpoints.set(id, endpoint);
+      for (const [family, text] of [
+        [4, address4],
+        [6, address6],
+      ] as const) {
+        const value = text === null ? undefined : parseAddress(text)?.value;
+        if (value !== undefined) last.set(`${networkId}/${family}`, value);
+      }
     },
-    remove(owner) {
+    remove({ id }, changed = []) {
       transaction(() => {
-        deletePorts.run(owner);
-        deleteEndpoint.run(owner);
+        deletePorts.run(id);
+        deleteEndpoint.run(id);
+        for (const endpoint of changed) {
+          deletePorts.run(endpoint.id);
+          writePorts(endpoint);
+          updateEndpoint.run(JSON.stringify(endpoint), endpoint.id);
+        }
       });
-      endpoints.delete(owner);
+      endpoints.delete(id);
+      for (const endpoint of changed) endpoints.set(endpoint.id, endpoint);
     },
   };
 }
 
-function readNetworks(db: DatabaseSync): readonly NetworkRecord[] {
-  return db
-    .prepare('SELECT * FROM networks ORDER BY rowid')
-    .all()
-    .map((row) => {
-      const subnet = row.gateway === null ? undefined : parseSubnet(String(row.gateway));
-      return {
-        id: String(row.id),
-        name: String(row.name),
-        driver: String(row.driver) as Network['driver'],
-        created: String(row.created),
-        subnet,
-        lastAddress: parseAddress(String(row.last_address)) ?? subnet?.gateway ?? 0,
-      };
-    });
+/** A subnet as people write it. */
+export function addressingOf(subnet: Subnet): Addressing {
+  const { family } = subnet;
+  const text = (value: bigint) => formatAddress({ family, value });
+  return {
+    subnet: formatRange(subnet),
+    gateway: text(subnet.gateway),
+    ...(subnet.chosenFrom === undefined ? {} : { ipRange: formatRange(subnet.chosenFrom) }),
+    ...(subnet.auxiliary === undefined
+      ? {}
+      : { auxiliary: Object.fromEntries([...subnet.auxiliary].map(([name, value]) => [name, text(value)])) }),
+  };
 }
 
-function readEndpoints(db: DatabaseSync, networks: ReadonlyMap<string, NetworkRecord>): readonly Endpoint[] {
-  const names = new Map([...networks.values()].map(({ id, name }) => [id, name]));
-  const ports = Map.groupBy(db.prepare('SELECT * FROM published_ports ORDER BY rowid').all(), (row) =>
-    String(row.owner),
-  );
-  return db
-    .prepare('SELECT * FROM endpoints ORDER BY rowid')
-    .all()
-    .map((row) => ({
-      owner: String(row.owner),
-      ownerName: String(row.owner_name),
-      networkId: String(row.network),
-      networkName: names.get(String(row.network)) ?? '',
-      id: String(row.id),
-      address: String(row.address),
-      prefixLength: Number(row.prefix_length),
-      gateway: String(row.gateway),
-      mac: String(row.mac),
-      ports: (ports.get(String(row.owner)) ?? []).map((port) => ({
-        protocol: String(port.protocol) as PublishedPort['protocol'],
-        containerPort: Number(port.container_port),
-        hostAddress: String(port.host_address),
-        hostPort: Number(port.host_port),
-      })),
-    }));
+/** What `addressingOf` writes, from the database. */
+function subnetOf({ subnet, gateway = '', ipRange, auxiliary }: Addressing): Subnet {
+  const range = parseRange(subnet, 'subnet');
+  const value = (text: string) => parseAddress(text)?.value ?? 0n;
+  return {
+    ...range,
+    gateway: value(gateway),
+    ...(ipRange === undefined ? {} : { chosenFrom: parseRange(ipRange, 'ip range') }),
+    ...(auxiliary === undefined
+      ? {}
+      : { auxiliary: new Map(Object.entries(auxiliary).map(([name, text]) => [name, value(text)])) }),
+  };
 }
+
+type RecordText = Omit<NetworkRecord, 'ipv4' | 'ipv6'> & { readonly ipv4?: Addressing; readonly ipv6?: Addressing };
+
+const recordText = ({ ipv4, ipv6, ...rest }: NetworkRecord): RecordText => ({
+  ...rest,
+  ...(ipv4 === undefined ? {} : { ipv4: addressingOf(ipv4) }),
+  ...(ipv6 === undefined ? {} : { ipv6: addressingOf(ipv6) }),
+});
+
+function readRecord(json: string): NetworkRecord {
+  const { ipv4, ipv6, ...rest } = JSON.parse(json) as RecordText;
+  return {
+    ...rest,
+    ...(ipv4 === undefined ? {} : { ipv4: subnetOf(ipv4) }),
+    ...(ipv6 === undefined ? {} : { ipv6: subnetOf(ipv6) }),
+  };
+}
+
+/** The networks' own ranges. */
+export const rangesOf = ({ ipv4, ipv6 }: NetworkRecord): readonly Range[] =>
+  [ipv4, ipv6].filter((subnet) => subnet !== undefined);
 
 /** A network as its face shows it. */
-export const shown = (
-  { id, name, driver, created, subnet }: NetworkRecord,
-  more: { bridge: string; mtu?: number },
-): Network => ({
-  id,
-  name,
-  driver,
-  created,
-  ...(driver === 'bridge' ? more : {}),
-  ...(subnet === undefined ? {} : { subnet: formatRange(subnet), gateway: formatAddress(subnet.gateway) }),
-});
+export function shown(
+  record: NetworkRecord,
+  link: { readonly bridge: string; readonly mtu?: number } | undefined,
+): Network {
+  const { ipv4, ipv6, bridge: _name, ...rest } = record;
+  const addressing = [ipv4, ipv6].filter((subnet) => subnet !== undefined).map(addressingOf);
+  const first = ipv4 === undefined ? undefined : addressing[0];
+  return {
+    ...rest,
+    addressing,
+    builtIn: isBuiltIn(record),
+    resolvesNames: !isBuiltIn(record),
+    ...(first === undefined ? {} : { subnet: first.subnet, gateway: first.gateway ?? '' }),
+    ...link,
+  };
+}

@@ -8,7 +8,7 @@ export interface PortHolder {
 }
 
 /** The process with a socket bound to a port, by /proc/net (proc(5)); undefined where it is gone or hidden. */
-export async function portHolder(protocol: 'tcp' | 'udp', port: number): Promise<PortHolder | undefined> {
+export async function portHolder(protocol: 'tcp' | 'udp' | 'sctp', port: number): Promise<PortHolder | undefined> {
   const tables = await Promise.all(
     [protocol, `${protocol}6`].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(unreadable)),
   );
