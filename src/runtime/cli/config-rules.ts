@@ -1,4 +1,5 @@
 import { GantryError } from '#errors/index.ts';
+import { exactJson } from '#oci/index.ts';
 
 /**
  * Checks one value of a JSON document. `pointer` is where it stands (RFC 6901), for the error.
@@ -8,7 +9,7 @@ export type Rule = (value: unknown, pointer: string) => void;
 
 /** A value for an error, shortened. */
 export const shown = (value: unknown): string => {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+  const text = value === undefined ? 'nothing' : exactJson(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 };
 
