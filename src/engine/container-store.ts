@@ -2,7 +2,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import type { Container } from './engine.ts';
 
-/** Containers as rows: what was acknowledged is on disk. Reads come from memory. */
+/**
+ * Containers as rows: what was acknowledged is on disk. What no crash of the host can leave true (a process runs) or wanted
+ * (a container that removes itself) is not waited for: a crash of the daemon alone loses none of it either. Reads come from
+ * memory.
+ */
 export interface ContainerStore {
   put(container: Container): void;
   /** Only in memory: facts that are found anew after a restart. */
@@ -27,10 +31,21 @@ export function createContainerStore(db: DatabaseSync): ContainerStore {
     'INSERT INTO containers (id, json) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json',
   );
   const remove = db.prepare('DELETE FROM containers WHERE id = ?');
+  const surviveHost = (container: Container) =>
+    !container.options.autoRemove && (container.state.status === 'created' || container.state.status === 'exited');
+  const write = (container: Container, work: () => void) => {
+    if (surviveHost(container)) return work();
+    db.exec('PRAGMA synchronous = NORMAL');
+    try {
+      work();
+    } finally {
+      db.exec('PRAGMA synchronous = FULL');
+    }
+  };
   const byName = (name: string) => byId.values().find((container) => container.name === name);
   return {
     put(container) {
-      upsert.run(container.id, JSON.stringify(container));
+      write(container, () => void upsert.run(container.id, JSON.stringify(container)));
       byId.set(container.id, container);
     },
     note(container) {
@@ -38,7 +53,8 @@ export function createContainerStore(db: DatabaseSync): ContainerStore {
     },
     get: (id) => byId.get(id),
     delete(id) {
-      remove.run(id);
+      const container = byId.get(id);
+      if (container !== undefined) write(container, () => void remove.run(id));
       byId.delete(id);
     },
     find(nameOrId) {
