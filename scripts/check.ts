@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 const steps: readonly (readonly [string, readonly string[]])[] = [
   ['biome', ['check', '--error-on-warnings', '.']],
   ['tsc', ['-p', '.']],
+  ['tsc', ['-p', 'web']],
   ['node', ['scripts/check-imports.ts']],
 ];
 for (const [program, args] of steps) {

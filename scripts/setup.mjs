@@ -66,6 +66,7 @@ if (missing.length > 0) {
   run('apt-get', install, { env });
 }
 run('node', ['scripts/build-native.mjs']);
+run('node_modules/.bin/node', ['scripts/build-web.mjs']);
 run('node', ['scripts/build-programs.mjs']);
 
 if (next.length > 0) {

@@ -1,90 +1,121 @@
+import type { DatabaseSync } from 'node:sqlite';
 import { parseArgs } from 'node:util';
 import { GantryError, messageOf } from '#errors/index.ts';
-import { createAccounts } from '#registry/index.ts';
 import { openDataRoot } from './data-root.ts';
 import { defaultDataRoot } from './options.ts';
 
-const help = `Usage:  gantry hub user COMMAND [OPTIONS]
+/** What a subcommand of `gantry hub` has at hand. */
+export interface AdminCall {
+  readonly db: DatabaseSync;
+  readonly dataRoot: string;
+  /** As many as the command names. */
+  readonly names: readonly string[];
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+}
 
-Accounts of a hub, whether or not it is running
+/** One line of a command's table: its words, its help, and what it does. */
+export interface AdminVerb {
+  /** The names it takes, as its help shows them; one in brackets may be missing. */
+  readonly takes: readonly string[];
+  /** Flags besides --data-root, by what they stand for. */
+  readonly flags?: Readonly<Record<string, 'string' | 'boolean'>>;
+  readonly help: string;
+  run(call: AdminCall): Promise<void> | void;
+}
 
-Commands:
-  add NAME --password-stdin       Make an account
-  passwd NAME --password-stdin    Give it a new password; what was signed in is signed out
-  remove NAME                     Remove it with its repositories
-  list                            List accounts
+export type AdminVerbs = Readonly<Record<string, AdminVerb>>;
 
-Options:
-      --data-root string    The hub's data root (default "${defaultDataRoot}")
-      --password-stdin      Read the password from standard input
-`;
-
-/** `gantry hub user …`: works on the hub's database. Returns the exit code. @throws GantryError */
-export async function userCommand(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parse(argv);
-  const [command, name, ...rest] = positionals;
-  if (values.help || command === undefined) {
-    process.stdout.write(help);
-    return values.help ? 0 : 1;
+/**
+ * `gantry hub <noun> <verb> …`, on the hub's database, whether or not the hub runs. Returns the exit code.
+ * @throws GantryError invalid for words that are none, and what the verb throws
+ */
+export async function adminCommand(noun: string, about: string, verbs: AdminVerbs, argv: readonly string[]) {
+  const [word, ...rest] = argv;
+  if (word === undefined || word === '--help' || word === '-h') {
+    process.stdout.write(helpOf(noun, about, verbs));
+    return word === undefined ? 1 : 0;
   }
-  if (!['add', 'passwd', 'remove', 'list'].includes(command))
-    throw new GantryError('invalid', `"${command}" is no command of 'gantry hub user'; see 'gantry hub user --help'`);
-  const needsName = command !== 'list';
-  if (rest.length > 0 || (name !== undefined) !== needsName)
-    throw new GantryError('invalid', `'gantry hub user ${command}' takes ${needsName ? 'one name' : 'no name'}`);
-  const password =
-    command === 'add' || command === 'passwd' ? await readPassword(values['password-stdin'] ?? false) : '';
+  const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
+  if (verb === undefined)
+    throw new GantryError(
+      'invalid',
+      `"${word}" is no command of 'gantry hub ${noun}'; see 'gantry hub ${noun} --help'`,
+    );
+  return await runVerb(`${noun} ${word}`, verb, rest);
+}
 
-  using db = openDataRoot(values['data-root']);
-  const accounts = createAccounts({ db });
-  switch (command) {
-    case 'add':
-      await accounts.create(name ?? '', password);
-      process.stdout.write(`account ${name} made\n`);
-      break;
-    case 'passwd':
-      await accounts.changePassword(name ?? '', password);
-      process.stdout.write(`password of ${name} changed\n`);
-      break;
-    case 'remove': {
-      const { repositories } = accounts.remove(name ?? '');
-      process.stdout.write(`account ${name} removed, with ${repositories} repositories\n`);
-      break;
-    }
-    default: {
-      const rows = accounts
-        .list()
-        .map((account) => [account.name, String(account.repositories), new Date(account.created).toISOString()]);
-      const table = [['NAME', 'REPOSITORIES', 'CREATED'], ...rows];
-      for (const [first = '', second = '', third = ''] of table)
-        process.stdout.write(`${first.padEnd(40)}${second.padEnd(15)}${third}\n`);
-    }
+/** One verb with its own arguments, such as `gantry hub gc`. */
+export async function runVerb(name: string, verb: AdminVerb, argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(name, verb, argv);
+  if (values.help === true) {
+    process.stdout.write(
+      `Usage:  gantry hub ${name} ${usageOf(verb)}\n\n${verb.help}\n      --data-root string    The hub's data root (default "${defaultDataRoot}")\n`,
+    );
+    return 0;
   }
+  const needed = verb.takes.filter((one) => !one.startsWith('[')).length;
+  if (positionals.length < needed || positionals.length > verb.takes.length)
+    throw new GantryError('invalid', `'gantry hub ${name}' takes ${countOf(verb.takes)}`);
+  const dataRoot = String(values['data-root']);
+  using db = openDataRoot(dataRoot);
+  await verb.run({ db, dataRoot, names: positionals, flags: values });
   return 0;
 }
 
-function parse(argv: readonly string[]) {
+const countOf = (takes: readonly string[]): string =>
+  takes.length === 0 ? 'no name' : takes.length === 1 ? `one name, ${takes[0]}` : takes.join(' ');
+
+function parse(name: string, verb: AdminVerb, argv: readonly string[]) {
+  const own = Object.fromEntries(Object.entries(verb.flags ?? {}).map(([flag, type]) => [flag, { type }]));
   try {
     return parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
+        ...own,
         help: { type: 'boolean', short: 'h' },
         'data-root': { type: 'string', default: defaultDataRoot },
-        'password-stdin': { type: 'boolean' },
       },
     });
   } catch (error) {
-    throw new GantryError('invalid', `${messageOf(error)}; see 'gantry hub user --help'`);
+    throw new GantryError('invalid', `${messageOf(error)}; see 'gantry hub ${name} --help'`);
   }
 }
 
-/** The password from standard input, without the newline at its end. */
-async function readPassword(fromStdin: boolean): Promise<string> {
-  if (!fromStdin) throw new GantryError('invalid', 'give the password on standard input, with --password-stdin');
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
+const usageOf = ({ takes, flags = {} }: AdminVerb): string =>
+  [...takes, ...Object.entries(flags).map(([flag, type]) => `[--${flag}${type === 'string' ? ' VALUE' : ''}]`)].join(
+    ' ',
+  );
+
+function helpOf(noun: string, about: string, verbs: AdminVerbs): string {
+  const lines = Object.entries(verbs).map(([word, verb]) => `  ${word} ${usageOf(verb)}\n      ${verb.help}\n`);
+  return `Usage:  gantry hub ${noun} COMMAND [OPTIONS]\n\n${about}, whether or not the hub is running\n\nCommands:\n${lines.join('')}
+Options:
+      --data-root string    The hub's data root (default "${defaultDataRoot}")
+`;
 }
+
+/** A whole number, `none` for no limit, with kB, MB, GB and TB for bytes. @throws GantryError invalid */
+export function parseLimit(flag: string, text: string): number | null {
+  if (text === 'none') return null;
+  const match = /^(\d{1,12}(?:\.\d{1,3})?)\s*(|B|kB|MB|GB|TB)$/.exec(text);
+  const value =
+    Number(match?.[1]) * 1000 ** ['', 'kB', 'MB', 'GB', 'TB'].indexOf((match?.[2] ?? '').replace(/^B$/, ''));
+  if (match === null || !Number.isSafeInteger(value))
+    throw new GantryError('invalid', `--${flag} "${text}": expected a number such as 20 or 5GB, or none`);
+  return value;
+}
+
+/** Rows under a head, each column as wide as it needs. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)) + 3);
+  for (const row of rows)
+    process.stdout.write(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('')
+        .trimEnd()}\n`,
+    );
+}
+
+export const say = (text: string): void => void process.stdout.write(`${text}\n`);

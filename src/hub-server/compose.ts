@@ -1,22 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createContentStore } from '#content/index.ts';
-import { GantryError, messageOf } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import {
   collectGarbage,
   createAccess,
   createAccessTokens,
   createAccounts,
+  createAuditLog,
   createBlobs,
+  createBoard,
   createCredentials,
+  createInvitations,
   createKeyedLock,
   createManifests,
+  createOrganisations,
+  createPersonalTokens,
+  createPullCounter,
+  createQuotas,
   createRepositories,
+  createRoles,
   createTags,
   createUploads,
 } from '#registry/index.ts';
 import { createHubServer } from '#registry-http/index.ts';
-import { holdDataRoot, openDataRoot } from './data-root.ts';
+import { holdCollecting, holdDataRoot, openDataRoot } from './data-root.ts';
 import type { HubOptions } from './options.ts';
 
 export interface Hub {
@@ -26,6 +34,7 @@ export interface Hub {
 }
 
 const collectEvery = 3600_000;
+const flushEvery = 5000;
 
 /** Wires the whole hub, in reading order, and listens. */
 export async function startHub(options: HubOptions, log: (level: string, text: string) => void): Promise<Hub> {
@@ -44,30 +53,47 @@ export async function startHub(options: HubOptions, log: (level: string, text: s
 
   const accounts = createAccounts({ db });
   const credentials = createCredentials({ db, accounts });
-  const tokens = createAccessTokens({ db, accounts });
+  const personalTokens = createPersonalTokens({ db, accounts });
+  const tokens = createAccessTokens({ db, accounts, personalTokens });
+  const invitations = createInvitations({ db });
+  const organisations = createOrganisations({ db });
   const repositories = createRepositories({ db });
-  const access = createAccess({ repositories });
-  const blobs = createBlobs({ db, content, repositories, lock });
-  const uploads = createUploads({ db, content, blobs });
-  const manifests = createManifests({ db, content, repositories, lock });
+  const access = createAccess({ accounts, repositories, roles: createRoles({ db }) });
+  const quotas = createQuotas({ db });
+  const blobs = createBlobs({ db, content, repositories, quotas, lock });
+  const uploads = createUploads({ db, content, blobs, quotas });
+  const manifests = createManifests(
+    { db, content, repositories, quotas, lock },
+    { sparseIndexes: options.sparseIndexes },
+  );
   const tags = createTags({ db });
+  const pulls = createPullCounter({ db });
+  const board = createBoard({ db });
+  const audit = createAuditLog({ db });
 
   const app = createHubServer(
     {
       accounts,
       credentials,
+      personalTokens,
+      invitations,
+      organisations,
       tokens,
       access,
+      quotas,
       repositories,
       blobs,
       uploads,
       manifests,
       tags,
+      pulls,
+      board,
+      audit,
       signUp: options.signUp,
-      pages: fileURLToPath(new URL('../../web/hub', import.meta.url)),
+      pages: fileURLToPath(new URL('../../build/web/hub', import.meta.url)),
       onError,
     },
-    tls,
+    { tls, trustProxy: options.trustProxy },
   );
   app.addHook('onResponse', async (request, reply) => {
     log(
@@ -79,25 +105,35 @@ export async function startHub(options: HubOptions, log: (level: string, text: s
   log('info', `data root ${dataRoot}, sign-up ${options.signUp}`);
 
   const stopping = new AbortController();
-  let collecting = Promise.resolve();
-  const collect = () => {
-    collecting = collectGarbage({ db, content, uploads, credentials, lock }, { signal: stopping.signal }).then(
-      ({ blobs, bytes }) => {
-        if (blobs > 0) log('info', `freed ${blobs} blobs, ${bytes} bytes`);
-      },
-      (error: unknown) => onError(error, 'collecting garbage'),
-    );
+  const collect = async () => {
+    try {
+      using _held = holdCollecting(dataRoot);
+      const { blobs: freed, bytes } = await collectGarbage(
+        { db, content, uploads, credentials },
+        { signal: stopping.signal },
+      );
+      audit.sweep();
+      if (freed > 0) log('info', `freed ${freed} blobs, ${bytes} bytes`);
+    } catch (error) {
+      if (isGantryError(error, 'conflict')) log('info', error.message);
+      else onError(error, 'collecting garbage');
+    }
   };
-  collect();
-  const timer = setInterval(collect, collectEvery);
+  let collecting = collect();
+  const collector = setInterval(() => {
+    collecting = collecting.then(collect);
+  }, collectEvery);
+  const flusher = setInterval(() => pulls.flush(), flushEvery);
 
   return {
     url,
     async close() {
-      clearInterval(timer);
+      clearInterval(collector);
+      clearInterval(flusher);
       stopping.abort();
       await app.close();
       await collecting;
+      pulls.flush();
       held[Symbol.dispose]();
       db.close();
     },

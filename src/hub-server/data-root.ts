@@ -17,19 +17,20 @@ export function openDataRoot(dataRoot: string): DatabaseSync {
 }
 
 /** Holds a data root for one serving hub; the kernel lets go of it when the process ends, however that is. */
-export function holdDataRoot(dataRoot: string): Disposable {
-  const db = new DatabaseSync(`${dataRoot}/serving.lock`);
+export const holdDataRoot = (dataRoot: string): Disposable =>
+  hold(`${dataRoot}/serving.lock`, `another hub serves ${dataRoot}; stop it, or give --data-root another directory`);
+
+/** Holds the right to take bytes away, which a backup must not be disturbed by. @throws GantryError conflict */
+export const holdCollecting = (dataRoot: string): Disposable =>
+  hold(`${dataRoot}/collecting.lock`, `garbage of ${dataRoot} is collected, or a backup made; try again afterwards`);
+
+function hold(file: string, otherwise: string): Disposable {
+  const db = new DatabaseSync(file);
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
     db.close();
-    throw new GantryError(
-      'conflict',
-      `another hub serves ${dataRoot}; stop it, or give --data-root another directory`,
-      {
-        cause: error,
-      },
-    );
+    throw new GantryError('conflict', otherwise, { cause: error });
   }
   return { [Symbol.dispose]: () => db.close() };
 }

@@ -1,15 +1,24 @@
 import { GantryError, messageOf } from '#errors/index.ts';
+import { orgVerbs, tokenVerbs, userVerbs } from './account-commands.ts';
+import { adminCommand, runVerb } from './admin-command.ts';
 import { startHub } from './compose.ts';
 import { parseHubOptions } from './options.ts';
-import { userCommand } from './user-command.ts';
+import { backupVerb, checkVerb, gcVerb, repoVerbs, restoreCommand } from './storage-commands.ts';
 
 const help = `Usage:  gantry hub COMMAND
 
 A registry with accounts and web pages
 
 Commands:
-  serve    Serve it
-  user     Manage its accounts
+  serve      Serve it
+  user       Manage accounts
+  org        Manage organisations, such as a class
+  token      Manage personal access tokens
+  repo       Manage repositories
+  gc         Free what nobody can reach
+  check      Verify all digests
+  backup     Write accounts and images into a directory
+  restore    Put a backup into an empty data root
 `;
 
 const levels = ['error', 'warn', 'info', 'debug'];
@@ -19,7 +28,14 @@ export async function hubMain(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   try {
     if (command === 'serve') return await serve(rest);
-    if (command === 'user') return await userCommand(rest);
+    if (command === 'user') return await adminCommand('user', 'Accounts of a hub', userVerbs, rest);
+    if (command === 'org') return await adminCommand('org', 'Organisations of a hub', orgVerbs, rest);
+    if (command === 'token') return await adminCommand('token', 'Personal access tokens', tokenVerbs, rest);
+    if (command === 'repo') return await adminCommand('repo', 'Repositories of a hub', repoVerbs, rest);
+    if (command === 'gc') return await runVerb('gc', gcVerb, rest);
+    if (command === 'check') return await runVerb('check', checkVerb, rest);
+    if (command === 'backup') return await runVerb('backup', backupVerb, rest);
+    if (command === 'restore') return await restoreCommand(rest);
     if (command !== undefined && command !== '--help' && command !== '-h')
       throw new GantryError('invalid', `"${command}" is no command of 'gantry hub'; see 'gantry hub --help'`);
     process.stdout.write(help);

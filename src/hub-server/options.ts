@@ -7,7 +7,11 @@ export interface HubOptions {
   readonly port: number;
   readonly dataRoot: string;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
-  readonly signUp: 'open' | 'closed';
+  readonly signUp: 'open' | 'invite' | 'closed';
+  /** Whether an index may be pushed before the manifests that it names. */
+  readonly sparseIndexes: boolean;
+  /** Addresses of proxies whose X-Forwarded-For and -Proto are believed. */
+  readonly trustProxy: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -22,7 +26,10 @@ Options:
       --data-root string    Images and accounts (default "${defaultDataRoot}")
       --tls-cert file       Certificate chain, PEM; serves HTTPS, together with --tls-key
       --tls-key file        Its private key, PEM
-      --sign-up string      open: anyone makes an account on the page; closed: only 'gantry hub user add' does (default "open")
+      --sign-up string      Who makes an account on the page: open, anyone; invite, who has an invitation;
+                            closed, nobody, only 'gantry hub user add' does (default "open")
+      --sparse-indexes      Take an index before the manifests that it names
+      --trust-proxy list    Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
       --log-level string    error, warn, info or debug (default "info")
 `;
 
@@ -38,7 +45,9 @@ export function parseHubOptions(argv: readonly string[]): HubOptions | { help: s
     ...parseListen(values.listen),
     dataRoot: values['data-root'],
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
-    signUp: oneOf('--sign-up', values['sign-up'], ['open', 'closed']),
+    signUp: oneOf('--sign-up', values['sign-up'], ['open', 'invite', 'closed']),
+    sparseIndexes: values['sparse-indexes'] ?? false,
+    trustProxy: values['trust-proxy'],
     logLevel: oneOf('--log-level', values['log-level'], ['error', 'warn', 'info', 'debug']),
   };
 }
@@ -56,6 +65,8 @@ function parseFlags(argv: readonly string[], command: string) {
         'tls-cert': string,
         'tls-key': string,
         'sign-up': { ...string, default: 'open' },
+        'sparse-indexes': { type: 'boolean' },
+        'trust-proxy': string,
         'log-level': { ...string, default: 'info' },
       },
     }).values;

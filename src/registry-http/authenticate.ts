@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { GantryError } from '#errors/index.ts';
-import { type Account, anonymous, type Caller } from '#registry/index.ts';
+import { anonymous, type Caller, isLoginWrong, isPersonalToken } from '#registry/index.ts';
 import type { HubDeps } from './deps.ts';
 import { ownUrl } from './own-url.ts';
 
@@ -12,29 +12,44 @@ export const service = 'gantry-hub';
  * @throws GantryError unauthorized (`token-invalid`, `login-wrong`), LoginThrottled
  */
 export async function authenticate(
-  deps: Pick<HubDeps, 'accounts' | 'tokens'>,
+  deps: Pick<HubDeps, 'accounts' | 'tokens' | 'personalTokens' | 'audit'>,
   request: FastifyRequest,
 ): Promise<Caller> {
   const token = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined) return deps.tokens.read(token);
-  const account = await basicLogin(deps, request);
-  return account === undefined ? anonymous : { account, scopes: undefined };
+  return await basicLogin(deps, request);
 }
 
-/** The account of a Basic header, or undefined where there is no header. @throws as `authenticate` */
-export async function basicLogin(
-  { accounts }: Pick<HubDeps, 'accounts'>,
-  request: FastifyRequest,
-): Promise<Account | undefined> {
+type LoginDeps = Pick<HubDeps, 'accounts' | 'personalTokens' | 'audit'>;
+
+/** The caller of a Basic header; nobody where there is no header. @throws as `authenticate` */
+export async function basicLogin(deps: LoginDeps, request: FastifyRequest): Promise<Caller> {
   const header = request.headers.authorization;
-  if (header === undefined || header === '') return undefined;
+  if (header === undefined || header === '') return anonymous;
   const pair = Buffer.from(/^basic +(\S+)$/i.exec(header)?.[1] ?? '', 'base64').toString('utf8');
   const colon = pair.indexOf(':');
   if (colon < 0)
     throw new GantryError('unauthorized', 'the Authorization header is not one that is taken here', {
       code: 'token-invalid',
     });
-  return await accounts.login(pair.slice(0, colon), pair.slice(colon + 1), request.ip);
+  return await login(deps, pair.slice(0, colon), pair.slice(colon + 1), request.ip);
+}
+
+/** By a password, or by a personal token in its place. @throws GantryError unauthorized (`login-wrong`), LoginThrottled */
+export async function login(
+  { accounts, personalTokens, audit }: LoginDeps,
+  name: string,
+  password: string,
+  address: string,
+): Promise<Caller> {
+  const found = isPersonalToken(password) ? personalTokens.login(name, password) : undefined;
+  if (found !== undefined) return { ...found, scopes: undefined };
+  try {
+    return { account: await accounts.login(name, password, address), scopes: undefined };
+  } catch (error) {
+    if (isLoginWrong(error)) audit.record(name.slice(0, 39), 'login.refused', name.slice(0, 39), address);
+    throw error;
+  }
 }
 
 /** The `WWW-Authenticate` header that sends a client to our token endpoint (Docker's token authentication). */

@@ -2,9 +2,16 @@ import type {
   Access,
   AccessTokens,
   Accounts,
+  AuditLog,
   Blobs,
+  Board,
   Credentials,
+  Invitations,
   Manifests,
+  Organisations,
+  PersonalTokens,
+  PullCounter,
+  Quotas,
   Repositories,
   Tags,
   Uploads,
@@ -14,16 +21,23 @@ import type {
 export interface HubDeps {
   readonly accounts: Accounts;
   readonly credentials: Credentials;
+  readonly personalTokens: PersonalTokens;
+  readonly invitations: Invitations;
+  readonly organisations: Organisations;
   readonly tokens: AccessTokens;
   readonly access: Access;
+  readonly quotas: Quotas;
   readonly repositories: Repositories;
   readonly blobs: Blobs;
   readonly uploads: Uploads;
   readonly manifests: Manifests;
   readonly tags: Tags;
-  /** Whether the page makes accounts, or only whoever runs the hub does. */
-  readonly signUp: 'open' | 'closed';
-  /** The directory of the static pages. */
+  readonly pulls: PullCounter;
+  readonly board: Board;
+  readonly audit: AuditLog;
+  /** Who makes accounts on the page: anyone, who has an invitation, or only whoever runs the hub, and not there. */
+  readonly signUp: 'open' | 'invite' | 'closed';
+  /** The directory of the built pages. */
   readonly pages: string;
   /** Told of each failure that is the hub's own. */
   readonly onError: (error: unknown, about: string) => void;

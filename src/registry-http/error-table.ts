@@ -38,6 +38,9 @@ const byCode: Readonly<Record<string, WireError>> = {
   'manifest-blob-unknown': wire(404, 'MANIFEST_BLOB_UNKNOWN'),
   'manifest-too-large': wire(413, 'SIZE_INVALID'),
   'login-throttled': wire(429, 'TOOMANYREQUESTS'),
+  'quota-exceeded': wire(403, 'DENIED'),
+  'tag-immutable': wire(409, 'DENIED'),
+  'too-many-uploads': wire(429, 'TOOMANYREQUESTS'),
   busy: wire(429, 'TOOMANYREQUESTS'),
   'body-too-large': wire(413, 'SIZE_INVALID'),
 };

@@ -4,13 +4,21 @@ import { readBody } from './read-body.ts';
 import { isFresh, type V2Endpoint, type V2Handler } from './v2-call.ts';
 
 /** Manifests and tags (distribution-spec: pulling manifests, pushing manifests, deleting tags and manifests). */
-export function manifestEndpoint({ access, manifests }: Pick<HubDeps, 'access' | 'manifests'>): V2Endpoint<'manifest'> {
+export function manifestEndpoint({
+  access,
+  manifests,
+  pulls,
+  audit,
+}: Pick<HubDeps, 'access' | 'manifests' | 'pulls' | 'audit'>): V2Endpoint<'manifest'> {
   const read: V2Handler<'manifest'> = async ({ path: { name, reference }, caller, request, reply }) => {
-    const manifest = manifests.find(access.toPull(caller, name), reference);
+    const repository = access.toPull(caller, name);
+    const manifest = manifests.find(repository, reference);
     reply.header('docker-content-digest', manifest.digest).header('etag', `"${manifest.digest}"`);
     if (isFresh(request, manifest.digest)) return reply.code(304).send();
     reply.header('content-type', manifest.mediaType).header('content-length', manifest.size);
-    return request.method === 'HEAD' ? reply.send() : reply.send(await manifests.read(manifest));
+    if (request.method === 'HEAD') return reply.send();
+    pulls.count(repository);
+    return reply.send(await manifests.read(manifest));
   };
   return {
     GET: read,
@@ -19,6 +27,7 @@ export function manifestEndpoint({ access, manifests }: Pick<HubDeps, 'access' |
       const target = access.toPush(caller, name);
       const bytes = await readBody(request.raw, manifestLimit);
       const { digest, subject } = await manifests.put(target, reference, request.headers['content-type'], bytes);
+      audit.record(target.account.name, 'manifest.push', `${name}${joinerOf(reference)}${reference}`, request.ip);
       if (subject !== undefined) reply.header('oci-subject', subject);
       return reply
         .code(201)
@@ -26,9 +35,13 @@ export function manifestEndpoint({ access, manifests }: Pick<HubDeps, 'access' |
         .header('docker-content-digest', digest)
         .send();
     },
-    DELETE({ path: { name, reference }, caller, reply }) {
+    DELETE({ path: { name, reference }, caller, request, reply }) {
       manifests.delete(access.toDelete(caller, name), reference);
+      const who = caller.account?.name ?? '';
+      audit.record(who, 'manifest.delete', `${name}${joinerOf(reference)}${reference}`, request.ip);
       return reply.code(202).send();
     },
   };
 }
+
+const joinerOf = (reference: string): string => (reference.includes(':') ? '@' : ':');

@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import type { HubDeps } from './deps.ts';
-import { pagesApi } from './pages-api.ts';
+import { pagesApi } from './pages/pages-api.ts';
 import { staticPages } from './static-pages.ts';
 import { tokenApi } from './token-api.ts';
 import { v2Api } from './v2-api.ts';
@@ -15,27 +15,28 @@ export interface HubTls {
 const silence = 120_000;
 
 /** The hub over HTTP: distribution API, token endpoint, the pages' API and the pages. It does not listen yet. */
-export function createHubServer(deps: HubDeps, tls?: HubTls): FastifyInstance {
+export function createHubServer(
+  deps: HubDeps,
+  { tls, trustProxy }: { readonly tls?: HubTls | undefined; readonly trustProxy?: string | undefined } = {},
+): FastifyInstance {
   const options = {
     bodyLimit: 64 << 10,
     requestTimeout: 0,
     connectionTimeout: silence,
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
+    ...(trustProxy === undefined ? {} : { trustProxy }),
     routerOptions: { maxParamLength: 1024 },
-  } as const;
+  };
   const app: FastifyInstance =
     tls === undefined ? fastify(options) : (fastify({ ...options, https: tls }) as unknown as FastifyInstance);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'same-origin');
     if (request.protocol === 'https') reply.header('strict-transport-security', 'max-age=31536000');
   });
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ kind: 'not-found', message: `there is nothing at ${request.url}` }),
-  );
   app.register((scope) => v2Api(scope, deps));
   app.register((scope) => tokenApi(scope, deps));
   app.register((scope) => pagesApi(scope, deps), { prefix: '/api/v1' });
-  app.register((scope) => staticPages(scope, deps));
+  staticPages(app, deps);
   return app;
 }

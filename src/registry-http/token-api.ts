@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
-import { type Account, LoginThrottled, type Scope } from '#registry/index.ts';
-import { basicLogin, service } from './authenticate.ts';
+import { type Caller, LoginThrottled, type Scope } from '#registry/index.ts';
+import { basicLogin, login, service } from './authenticate.ts';
 import type { HubDeps } from './deps.ts';
 import { statusOf, wireErrorOf } from './error-table.ts';
 import { readBody } from './read-body.ts';
@@ -9,7 +9,7 @@ import { formatScope, parseScope } from './scope.ts';
 
 /** The token endpoint: GET with Basic, and POST with OAuth2's password and refresh_token grants (Docker's token spec). */
 export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<void> {
-  const { accounts, credentials, tokens, access } = deps;
+  const { credentials, tokens, access } = deps;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   app.setErrorHandler((error, request, reply) => {
@@ -27,7 +27,7 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
     });
   });
 
-  const granted = (account: Account | undefined, texts: readonly string[]): readonly Scope[] =>
+  const granted = (caller: Caller, texts: readonly string[]): readonly Scope[] =>
     texts
       .flatMap((text) => text.split(' '))
       .filter((text) => text !== '')
@@ -35,18 +35,18 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
       .flatMap((text) => {
         const scope = parseScope(text);
         if (scope === undefined) throw new GantryError('invalid', `"${text.slice(0, 200)}" is not a scope`);
+        if (scope.type === 'registry' && scope.name === 'catalog' && caller.account !== undefined) return [scope];
         if (scope.type !== 'repository') return [];
-        return [{ ...scope, actions: access.grantable(account, scope.name, scope.actions) }];
+        return [{ ...scope, actions: access.grantable(caller, scope.name, scope.actions) }];
       })
       .filter(({ actions }) => actions.length > 0);
 
-  const answer = (
-    reply: FastifyReply,
-    account: Account | undefined,
-    scopes: readonly Scope[],
-    refresh: string | undefined,
-  ) => {
-    const { token, issued, expiresIn } = tokens.issue(account, scopes);
+  /** An identity token outlives what it was given for: who came with a personal token keeps that one instead. */
+  const refreshFor = ({ account, limit }: Caller): string | undefined =>
+    account === undefined || limit !== undefined ? undefined : credentials.issue(account, 'refresh');
+
+  const answer = (reply: FastifyReply, caller: Caller, scopes: readonly Scope[], refresh: string | undefined) => {
+    const { token, issued, expiresIn } = tokens.issue(caller, scopes);
     return reply.header('cache-control', 'no-store').send({
       token,
       access_token: token,
@@ -60,18 +60,16 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
   app.get('/token', { exposeHeadRoute: false }, async (request, reply) => {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
     // Basic only: a token may not beget tokens that cover more.
-    const account = await basicLogin(deps, request);
-    const wantsRefresh = account !== undefined && query.get('offline_token') === 'true';
-    const refresh = wantsRefresh ? credentials.issue(account, 'refresh') : undefined;
-    return answer(reply, account, granted(account, query.getAll('scope')), refresh);
+    const caller = await basicLogin(deps, request);
+    const refresh = query.get('offline_token') === 'true' ? refreshFor(caller) : undefined;
+    return answer(reply, caller, granted(caller, query.getAll('scope')), refresh);
   });
 
-  const grant = async (form: URLSearchParams, request: FastifyRequest): Promise<[Account, string | undefined]> => {
+  const grant = async (form: URLSearchParams, request: FastifyRequest): Promise<[Caller, string | undefined]> => {
     const kind = form.get('grant_type') ?? '';
     if (kind === 'password') {
-      const account = await accounts.login(form.get('username') ?? '', form.get('password') ?? '', request.ip);
-      const offline = form.get('access_type') === 'offline';
-      return [account, offline ? credentials.issue(account, 'refresh') : undefined];
+      const caller = await login(deps, form.get('username') ?? '', form.get('password') ?? '', request.ip);
+      return [caller, form.get('access_type') === 'offline' ? refreshFor(caller) : undefined];
     }
     if (kind === 'refresh_token') {
       const secret = form.get('refresh_token') ?? '';
@@ -80,14 +78,14 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
         throw new GantryError('unauthorized', 'the identity token is not valid any more; log in again', {
           code: 'token-invalid',
         });
-      return [account, secret];
+      return [{ account, scopes: undefined }, secret];
     }
     throw new GantryError('invalid', `grant_type "${kind.slice(0, 40)}" is neither password nor refresh_token`);
   };
 
   app.post('/token', async (request, reply) => {
     const form = new URLSearchParams((await readBody(request.raw, 16 << 10)).toString('utf8'));
-    const [account, refresh] = await grant(form, request);
-    return answer(reply, account, granted(account, form.getAll('scope')), refresh);
+    const [caller, refresh] = await grant(form, request);
+    return answer(reply, caller, granted(caller, form.getAll('scope')), refresh);
   });
 }

@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import type { Account, Accounts } from './accounts.ts';
+import type { PersonalTokens, TokenLimit } from './personal-tokens.ts';
 
 /** One resource and what may be done to it, as in `repository:ana/hello:pull,push`. */
 export interface Scope {
@@ -14,13 +15,18 @@ export interface Scope {
 export interface Caller {
   readonly account: Account | undefined;
   readonly scopes: readonly Scope[] | undefined;
+  /** What a personal token holds this caller to; absent for a person. */
+  readonly limit?: TokenLimit | undefined;
 }
 
 export const anonymous: Caller = { account: undefined, scopes: undefined };
 
 /** Short-lived signed tokens. They name the account and what was asked for; whether it may do that is asked anew each time. */
 export interface AccessTokens {
-  issue(account: Account | undefined, scopes: readonly Scope[]): { token: string; issued: Date; expiresIn: number };
+  issue(
+    caller: Pick<Caller, 'account' | 'limit'>,
+    scopes: readonly Scope[],
+  ): { token: string; issued: Date; expiresIn: number };
   /** @throws GantryError unauthorized (code `token-invalid`): not ours, expired, or its account is gone or has a new password */
   read(token: string): Caller;
 }
@@ -34,11 +40,21 @@ interface Claims {
   readonly exp: number;
   readonly iat: number;
   readonly access: readonly Scope[];
+  /** The personal token that it was issued to. */
+  readonly pat?: number;
 }
 
 /** Tokens as JWTs under an HMAC key kept in the database, so that a restart of the hub ends nobody's push. */
 export function createAccessTokens(
-  { db, accounts }: { readonly db: DatabaseSync; readonly accounts: Pick<Accounts, 'find'> },
+  {
+    db,
+    accounts,
+    personalTokens,
+  }: {
+    readonly db: DatabaseSync;
+    readonly accounts: Pick<Accounts, 'find'>;
+    readonly personalTokens: Pick<PersonalTokens, 'limitOf'>;
+  },
   { now = Date.now }: { readonly now?: () => number } = {},
 ): AccessTokens {
   db.prepare('INSERT OR IGNORE INTO keys (name, value) VALUES (?, ?)').run('access-tokens', randomBytes(32));
@@ -49,7 +65,7 @@ export function createAccessTokens(
     new GantryError('unauthorized', `the token ${why}; log in again`, { code: 'token-invalid' });
 
   return {
-    issue(account, scopes) {
+    issue({ account, limit }, scopes) {
       const iat = Math.floor(now() / 1000);
       const claims: Claims = {
         sub: account?.id ?? null,
@@ -57,6 +73,7 @@ export function createAccessTokens(
         iat,
         exp: iat + lifetime,
         access: scopes,
+        ...(limit === undefined ? {} : { pat: limit.token }),
       };
       const body = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
       return {
@@ -78,7 +95,10 @@ export function createAccessTokens(
       if (claims.sub === null) return { account: undefined, scopes: claims.access };
       const account = accounts.find(claims.sub);
       if (account?.passwordVersion !== claims.ver) throw refuse('belongs to an account that is gone or changed');
-      return { account, scopes: claims.access };
+      if (claims.pat === undefined) return { account, scopes: claims.access };
+      const limit = personalTokens.limitOf(claims.pat);
+      if (limit === undefined) throw refuse('came from a personal token that is revoked or has expired');
+      return { account, scopes: claims.access, limit };
     },
   };
 }

@@ -2,7 +2,7 @@ import { GantryError } from '#errors/index.ts';
 
 /** Names that would be mistaken for a part of the hub, or for its operator. */
 const reserved = new Set(
-  'admin administrator api assets blobs docker gantry hub library login logout manifests official registry root session settings sign-in sign-up static support system tags token v1 v2 www'.split(
+  'admin administrator api assets blobs board docker gantry healthz hub invite join library login logout manifests metrics new official organisations readyz registry root search session settings sign-in sign-up static support system tags token tokens v1 v2 www'.split(
     ' ',
   ),
 );

@@ -6,6 +6,7 @@ import { createCredentials } from './credentials.ts';
 import { openRegistryDatabase } from './database.ts';
 import { createLoginThrottle } from './login-throttle.ts';
 import { verifyPassword } from './password.ts';
+import { createPersonalTokens } from './personal-tokens.ts';
 
 const setUp = () => {
   const db = openRegistryDatabase(':memory:');
@@ -57,10 +58,10 @@ test('createAccounts: names and passwords have rules', async () => {
 
 test('createAccounts: who comes after a removed account is somebody else', async () => {
   const { db, accounts } = setUp();
-  const tokens = createAccessTokens({ db, accounts });
+  const tokens = createAccessTokens({ db, accounts, personalTokens: createPersonalTokens({ db, accounts }) });
   const credentials = createCredentials({ db, accounts });
   const before = await accounts.create('ana', 'correct horse');
-  const { token } = tokens.issue(before, []);
+  const { token } = tokens.issue({ account: before }, []);
   const secret = credentials.issue(before, 'session');
   assert.equal(tokens.read(token).account?.id, before.id);
   assert.equal(credentials.read(secret, 'session')?.id, before.id);
@@ -76,8 +77,9 @@ test('createAccessTokens: a token expires and cannot be changed', async () => {
   const { db, accounts } = setUp();
   const account = await accounts.create('ana', 'correct horse');
   let time = Date.now();
-  const tokens = createAccessTokens({ db, accounts }, { now: () => time });
-  const { token, expiresIn } = tokens.issue(account, [{ type: 'repository', name: 'ana/x', actions: ['pull'] }]);
+  const personalTokens = createPersonalTokens({ db, accounts });
+  const tokens = createAccessTokens({ db, accounts, personalTokens }, { now: () => time });
+  const { token, expiresIn } = tokens.issue({ account }, [{ type: 'repository', name: 'ana/x', actions: ['pull'] }]);
   const [head = '', body = '', signature = ''] = token.split('.');
   const wider = Buffer.from(body, 'base64url').toString().replace('pull', 'push');
   for (const bad of [

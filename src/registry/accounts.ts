@@ -6,9 +6,17 @@ import { transact } from './database.ts';
 import { createLoginThrottle, type LoginThrottle } from './login-throttle.ts';
 import { checkPassword, hashPassword, verifyPassword } from './password.ts';
 
+/** A person, or an organisation (a class, a team, a company): both own a namespace; only a person logs in. */
 export interface Account {
   readonly id: number;
   readonly name: string;
+  readonly kind: 'user' | 'org';
+  /** Whether this person runs the hub: accounts, limits and records of all, but nobody's images. */
+  readonly admin: boolean;
+  /** A line about the account, by itself. */
+  readonly about: string;
+  /** Bytes and repositories it may hold; undefined is without limit. */
+  readonly quota: { readonly bytes: number | undefined; readonly repositories: number | undefined };
   /** Goes up with each change of the password: whatever was issued before is worth nothing then. */
   readonly passwordVersion: number;
   /** Whether repositories that a first push makes are private. */
@@ -21,6 +29,8 @@ export interface Account {
 export interface Accounts {
   /** @throws GantryError invalid (name or password), conflict (code `account-exists`) */
   create(name: string, password: string): Promise<Account>;
+  /** An organisation, which nobody logs in as; `owner` is its first member. @throws as `create` */
+  createOrg(name: string, owner: Account): Account;
   /**
    * Checks a login from a network address. A wrong password and an unknown account take the same work and give the same
    * answer. @throws GantryError unauthorized (code `login-wrong`), LoginThrottled, unavailable (code `busy`)
@@ -28,7 +38,19 @@ export interface Accounts {
   login(name: string, password: string, address: string): Promise<Account>;
   find(id: number): Account | undefined;
   named(name: string): Account | undefined;
+  /** A named account of a kind. @throws GantryError not-found (code `account-unknown`) */
+  mustFind(name: string, kind?: Account['kind']): Account;
   list(): readonly (Account & { readonly repositories: number })[];
+  /** Changes what is given. @throws GantryError invalid */
+  update(
+    id: number,
+    change: {
+      readonly about?: string;
+      readonly admin?: boolean;
+      readonly quotaBytes?: number | null;
+      readonly quotaRepositories?: number | null;
+    },
+  ): void;
   /** @throws GantryError not-found, invalid */
   changePassword(name: string, password: string): Promise<void>;
   setDefaultPrivate(id: number, value: boolean): void;
@@ -52,9 +74,17 @@ export function createAccounts(
   const all = db.prepare(
     'SELECT a.*, (SELECT count(*) FROM repositories r WHERE r.account = a.id) AS repositories FROM accounts a ORDER BY name',
   );
+  const insertOrg = db.prepare("INSERT INTO accounts (name, password, created, kind) VALUES (?, '', ?, 'org')");
+  const insertOwner = db.prepare("INSERT INTO members (org, account, role) VALUES (?, ?, 'owner')");
   const setPassword = db.prepare(
-    'UPDATE accounts SET password = ?, password_version = password_version + 1 WHERE name = ?',
+    "UPDATE accounts SET password = ?, password_version = password_version + 1 WHERE name = ? AND kind = 'user'",
   );
+  const setters = {
+    about: db.prepare('UPDATE accounts SET about = ? WHERE id = ?'),
+    admin: db.prepare("UPDATE accounts SET admin = ? WHERE id = ? AND kind = 'user'"),
+    quotaBytes: db.prepare('UPDATE accounts SET quota_bytes = ? WHERE id = ?'),
+    quotaRepositories: db.prepare('UPDATE accounts SET quota_repositories = ? WHERE id = ?'),
+  };
   const setPrivate = db.prepare('UPDATE accounts SET default_private = ? WHERE id = ?');
   const countRepositories = db.prepare('SELECT count(*) AS n FROM repositories WHERE account = ?');
   const drop = db.prepare('DELETE FROM accounts WHERE id = ?');
@@ -72,12 +102,18 @@ export function createAccounts(
 
   const find = (id: number) => accountOf(byId.get(id));
   const named = (name: string) => accountOf(byName.get(name));
-  const mustFind = (name: string): Account => {
+  const mustFind = (name: string, kind?: Account['kind']): Account => {
     const account = named(name);
-    if (account === undefined)
-      throw new GantryError('not-found', `there is no account "${name}"`, { code: 'account-unknown' });
+    if (account === undefined || (kind !== undefined && account.kind !== kind))
+      throw new GantryError('not-found', `there is no ${kind === 'org' ? 'organisation' : 'account'} "${name}"`, {
+        code: 'account-unknown',
+      });
     return account;
   };
+  const taken = (name: string) =>
+    new GantryError('conflict', `the account "${name}" exists already; choose another name`, {
+      code: 'account-exists',
+    });
 
   const recall = (print: string): Account | undefined => {
     const entry = remembered.get(print);
@@ -90,7 +126,8 @@ export function createAccounts(
 
   const check = async (name: string, password: string, address: string): Promise<Account> => {
     const attempt = throttle.begin(name, address);
-    const row = byName.get(name);
+    const found = byName.get(name);
+    const row = found?.kind === 'user' ? found : undefined;
     dummy ??= hashPassword(randomBytes(16).toString('hex'));
     const standIn = await dummy;
     const right = await verify(password, row === undefined ? standIn : String(row.password));
@@ -107,18 +144,38 @@ export function createAccounts(
     async create(name, password) {
       checkAccountName(name);
       checkPassword(password);
-      const taken = () =>
-        new GantryError('conflict', `the account "${name}" exists already; choose another name`, {
-          code: 'account-exists',
-        });
-      if (named(name) !== undefined) throw taken();
+      if (named(name) !== undefined) throw taken(name);
       const hash = await hashPassword(password);
       return transact(db, () => {
-        if (named(name) !== undefined) throw taken();
+        if (named(name) !== undefined) throw taken(name);
         insert.run(name, hash, Date.now());
         return mustFind(name);
       });
     },
+    createOrg(name, owner) {
+      checkAccountName(name);
+      return transact(db, () => {
+        if (named(name) !== undefined) throw taken(name);
+        insertOrg.run(name, Date.now());
+        const org = mustFind(name);
+        insertOwner.run(org.id, owner.id);
+        return org;
+      });
+    },
+    update(id, { about, admin, quotaBytes, quotaRepositories }) {
+      for (const quota of [quotaBytes, quotaRepositories])
+        if (typeof quota === 'number' && (!Number.isSafeInteger(quota) || quota < 0))
+          throw new GantryError('invalid', `a quota of ${quota} is not a whole number from 0 up`);
+      if (about !== undefined && about.length > 300)
+        throw new GantryError('invalid', `a line about an account has at most 300 characters, not ${about.length}`);
+      transact(db, () => {
+        if (about !== undefined) setters.about.run(about, id);
+        if (admin !== undefined) setters.admin.run(admin ? 1 : 0, id);
+        if (quotaBytes !== undefined) setters.quotaBytes.run(quotaBytes, id);
+        if (quotaRepositories !== undefined) setters.quotaRepositories.run(quotaRepositories, id);
+      });
+    },
+    mustFind,
     async login(name, password, address) {
       const print = fingerprint(name, password);
       const known = recall(print);
@@ -140,7 +197,7 @@ export function createAccounts(
         return account === undefined ? [] : [{ ...account, repositories: Number(row.repositories) }];
       }),
     async changePassword(name, password) {
-      mustFind(name);
+      mustFind(name, 'user');
       checkPassword(password);
       const hash = await hashPassword(password);
       if (setPassword.run(hash, name).changes === 0) mustFind(name);
@@ -165,6 +222,13 @@ function accountOf(row: Record<string, unknown> | undefined): Account | undefine
   return {
     id: Number(row.id),
     name: String(row.name),
+    kind: row.kind === 'org' ? 'org' : 'user',
+    admin: row.admin === 1,
+    about: String(row.about),
+    quota: {
+      bytes: row.quota_bytes === null ? undefined : Number(row.quota_bytes),
+      repositories: row.quota_repositories === null ? undefined : Number(row.quota_repositories),
+    },
     passwordVersion: Number(row.password_version),
     defaultPrivate: row.default_private === 1,
     created: Number(row.created),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
@@ -7,7 +8,9 @@ import type { PushTarget } from './access.ts';
 import type { Caller } from './access-tokens.ts';
 import { transact } from './database.ts';
 import type { KeyedLock } from './keyed-lock.ts';
+import type { Quotas } from './quotas.ts';
 import type { Repositories, Repository } from './repositories.ts';
+import { readableBy } from './roles.ts';
 
 /**
  * Blobs as repositories see them. The bytes lie once in the content store; a *link* makes them readable in a
@@ -18,7 +21,12 @@ export interface Blobs {
   stat(repository: Repository, digest: string): { size: number };
   /** The bytes from `start` up to and including `end`. @throws as `stat` */
   open(repository: Repository, digest: string, range?: { start: number; end: number }): Promise<Readable>;
-  /** Links a blob that `add` brings into the content store; on disk when this returns. `also` joins the transaction. */
+  /** A small blob whole. @throws as `stat`, exhausted beyond `limit` bytes */
+  read(repository: Repository, digest: string, limit: number): Promise<Buffer>;
+  /**
+   * Links a blob that `add` brings into the content store; on disk when this returns. `also` joins the transaction.
+   * @throws GantryError forbidden (code `quota-exceeded`): nothing is linked then
+   */
   link(
     target: PushTarget,
     blob: { digest: string; size: number },
@@ -38,11 +46,13 @@ export function createBlobs({
   db,
   content,
   repositories,
+  quotas,
   lock,
 }: {
   readonly db: DatabaseSync;
-  readonly content: Pick<ContentStore, 'open'>;
+  readonly content: Pick<ContentStore, 'open' | 'read' | 'path'>;
   readonly repositories: Repositories;
+  readonly quotas: Pick<Quotas, 'check'>;
   readonly lock: KeyedLock;
 }): Blobs {
   const one = db.prepare('SELECT size FROM blobs WHERE repository = ? AND digest = ?');
@@ -53,7 +63,7 @@ export function createBlobs({
   const drop = db.prepare('DELETE FROM blobs WHERE repository = ? AND digest = ?');
   const readableSomewhere = db.prepare(
     `SELECT size FROM blobs b JOIN repositories r ON r.id = b.repository
-       WHERE digest = ? AND (r.private = 0 OR r.account = ?) LIMIT 1`,
+       WHERE digest = :digest AND ${readableBy} LIMIT 1`,
   );
   const sizeOf = (row: Record<string, unknown> | undefined) => (row === undefined ? undefined : Number(row.size));
 
@@ -65,8 +75,9 @@ export function createBlobs({
     return { size };
   };
   const put = (target: PushTarget, digest: string, size: number): void => {
-    const repository = repositories.ensure(target.account, target.name);
+    const repository = repositories.ensure(target.owner, target.name);
     insert.run(repository.id, digest, size, Date.now());
+    quotas.check(target.owner);
   };
 
   return {
@@ -75,13 +86,22 @@ export function createBlobs({
       stat(repository, digest);
       return await content.open(digest, range);
     },
+    async read(repository, digest, limit) {
+      const { size } = stat(repository, digest);
+      if (size > limit)
+        throw new GantryError('exhausted', `${digest} has ${size} bytes; at most ${limit} are read here`);
+      return await content.read(digest);
+    },
     async link(target, { digest, size }, add, also) {
       await lock.run(digest, async () => {
-        await add();
-        transact(db, () => {
-          put(target, digest, size);
-          also?.();
-        });
+        await addUntilKept(content, digest, add, () =>
+          transact(db, () => {
+            if (!existsSync(content.path(digest))) return false;
+            put(target, digest, size);
+            also?.();
+            return true;
+          }),
+        );
       });
     },
     mount(caller, target, digest, from) {
@@ -89,9 +109,7 @@ export function createBlobs({
       return transact(db, () => {
         const size =
           from === undefined
-            ? sizeOf(
-                readableSomewhere.get(digest, (caller.scopes === undefined ? caller.account?.id : undefined) ?? -1),
-              )
+            ? sizeOf(readableSomewhere.get({ digest, me: everywhere(caller) }))
             : sizeOf(one.get(from.id, digest));
         if (size === undefined) return false;
         put(target, digest, size);
@@ -103,4 +121,26 @@ export function createBlobs({
       drop.run(repository.id, digest);
     },
   };
+}
+
+/** Whom a search through all repositories is for: a token that names its own searches what is public. */
+const everywhere = ({ account, scopes, limit }: Caller): number =>
+  scopes === undefined && limit?.repository === undefined ? (account?.id ?? -1) : -1;
+
+/**
+ * Brings bytes in and keeps them by a row. Another process that collects garbage may take the bytes between the two, in
+ * a transaction of its own; then `keep` says false, and they are brought in again.
+ * @throws GantryError conflict where that goes on and on
+ */
+export async function addUntilKept(
+  content: Pick<ContentStore, 'path'>,
+  digest: string,
+  add: () => Promise<unknown>,
+  keep: () => boolean,
+): Promise<void> {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    await add();
+    if (keep()) return;
+  }
+  throw new GantryError('conflict', `${content.path(digest)} goes away as often as it is written; push it again`);
 }

@@ -1,10 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 
-const schemaVersion = 1;
-
-/** The hub's state. Ids are never used twice, so that a token of a removed account fits nobody who comes after. */
-const schema = `
+/** The hub's state, first version. Ids are never used twice: a token of a removed account fits nobody who comes after. */
+const first = `
   CREATE TABLE accounts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -76,6 +74,103 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** Organisations, invitations, personal tokens, limits, records of what happened, and the class board. */
+const second = `
+  ALTER TABLE accounts ADD COLUMN kind TEXT NOT NULL DEFAULT 'user';
+  ALTER TABLE accounts ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE accounts ADD COLUMN about TEXT NOT NULL DEFAULT '';
+  ALTER TABLE accounts ADD COLUMN quota_bytes INTEGER;
+  ALTER TABLE accounts ADD COLUMN quota_repositories INTEGER;
+  ALTER TABLE repositories ADD COLUMN immutable INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE repositories ADD COLUMN readme TEXT NOT NULL DEFAULT '';
+  CREATE TABLE members (
+    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    PRIMARY KEY (org, account)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX members_by_account ON members (account);
+  CREATE TABLE teams (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    UNIQUE (org, name)
+  ) STRICT;
+  CREATE TABLE team_members (
+    team INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    PRIMARY KEY (account, team)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE team_grants (
+    team INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    PRIMARY KEY (repository, team)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE invitations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    org INTEGER REFERENCES accounts (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    uses INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE personal_tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    hash BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    repository TEXT,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    used INTEGER
+  ) STRICT;
+  CREATE INDEX personal_tokens_of_account ON personal_tokens (account);
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    address TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE pulls (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    day INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (repository, day)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE posts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    word TEXT NOT NULL,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX posts_of_org ON posts (org, id);
+  CREATE TABLE comments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    post INTEGER NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    text TEXT NOT NULL,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX comments_of_post ON comments (post, id);
+  CREATE TABLE reactions (
+    post INTEGER NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    emoji TEXT NOT NULL,
+    PRIMARY KEY (post, account, emoji)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+/** Each brings the database from the version before it to its own; they only ever grow at the end. */
+const migrations: readonly string[] = [first, second];
+
 /**
  * Opens the hub's database and brings it to this version's schema. What is committed is on disk (WAL, each commit
  * synced); another process, such as `gantry hub user add`, may write at the same time.
@@ -86,11 +181,11 @@ export function openRegistryDatabase(path: string): DatabaseSync {
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
   transact(db, () => {
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > schemaVersion)
+    if (version > migrations.length)
       throw new GantryError('unsupported', `${path} was written by a newer version (schema ${version}); update Gantry`);
-    if (version === schemaVersion) return;
-    db.exec(schema);
-    db.exec(`PRAGMA user_version = ${schemaVersion}`);
+    if (version === migrations.length) return;
+    for (const migration of migrations.slice(version)) db.exec(migration);
+    db.exec(`PRAGMA user_version = ${migrations.length}`);
   });
   return db;
 }

@@ -1,7 +1,8 @@
+import { unlinkSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { ContentStore } from '#content/index.ts';
 import type { Credentials } from './credentials.ts';
-import type { KeyedLock } from './keyed-lock.ts';
+import { transact } from './database.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface Collected {
@@ -14,7 +15,8 @@ const linkGrace = 24 * 3600_000;
 
 /**
  * Frees what nobody can reach: uploads and sessions that ran out, links that no manifest came for within a day, and
- * then the bytes that no repository holds. Safe beside pushes: bytes come and go under one lock per digest.
+ * then the bytes that no repository holds. Safe beside pushes, of another process too: bytes go in a write transaction
+ * that saw no row for them, and a push keeps them by a row in one that saw the bytes.
  */
 export async function collectGarbage(
   {
@@ -22,13 +24,11 @@ export async function collectGarbage(
     content,
     uploads,
     credentials,
-    lock,
   }: {
     readonly db: DatabaseSync;
-    readonly content: Pick<ContentStore, 'list' | 'delete'>;
+    readonly content: Pick<ContentStore, 'list' | 'path'>;
     readonly uploads: Pick<Uploads, 'sweep'>;
     readonly credentials: Pick<Credentials, 'sweep'>;
-    readonly lock: KeyedLock;
   },
   { signal, grace = linkGrace }: { readonly signal?: AbortSignal; readonly grace?: number } = {},
 ): Promise<Collected> {
@@ -47,9 +47,9 @@ export async function collectGarbage(
   for await (const { digest, size } of content.list()) {
     if (signal?.aborted) break;
     if (held.get({ digest })?.held === 1) continue;
-    await lock.run(digest, async () => {
+    transact(db, () => {
       if (held.get({ digest })?.held === 1) return;
-      await content.delete(digest);
+      unlinkSync(content.path(digest));
       blobs++;
       bytes += size;
     });

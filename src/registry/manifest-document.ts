@@ -21,8 +21,8 @@ export interface ManifestDocument {
 export const manifestLimit = 4 << 20;
 
 /**
- * Reads and checks a pushed manifest of one of the four known media types. Anything else is refused, so that a
- * manifest can never be served to a browser as a page.
+ * Reads and checks a pushed manifest. Of a media type that is not one of the four known ones, what looks like a
+ * manifest's or an index's parts counts as such. A type that a browser would show as a page is refused.
  * @throws GantryError invalid (code `manifest-invalid`), naming what is wrong
  */
 export function readManifest(contentType: string | undefined, bytes: Uint8Array): ManifestDocument {
@@ -63,10 +63,28 @@ export function readManifest(contentType: string | undefined, bytes: Uint8Array)
     );
     return { ...common, parts, artifactType: optionalText(document, 'artifactType') ?? config.mediaType };
   }
-  throw invalid(
-    `has the media type ${show(mediaType)}; this hub takes ${mediaTypes.ociManifest}, ${mediaTypes.ociIndex} and their Docker twins`,
-  );
+  if (!/^application\/[a-z0-9][a-z0-9!#$&^_.-]{0,126}\+json$/i.test(mediaType))
+    throw invalid(
+      `has the media type ${show(mediaType)}; this hub takes ${mediaTypes.ociManifest}, ${mediaTypes.ociIndex}, their Docker twins, and other application/…+json`,
+    );
+  const several = (key: string, kind: ManifestPart['kind']): readonly ManifestPart[] =>
+    document[key] === undefined
+      ? []
+      : listOf(document, key).map((entry, i) => ({ kind, ...partOf(descriptorOf(entry, `${key}[${i}]`)) }));
+  const config =
+    document.config === undefined
+      ? []
+      : [{ kind: 'blob' as const, ...partOf(descriptorOf(document.config, 'config')) }];
+  const parts = [
+    ...config,
+    ...several('layers', 'blob'),
+    ...several('blobs', 'blob'),
+    ...several('manifests', 'manifest'),
+  ];
+  return { ...common, parts, artifactType: optionalText(document, 'artifactType') };
 }
+
+const partOf = ({ digest, size }: CheckedDescriptor) => ({ digest, size });
 
 interface CheckedDescriptor {
   readonly mediaType: string;

@@ -1,26 +1,33 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { type Descriptor, digestOf, isDigest, parseDigest } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
+import { addUntilKept } from './blobs.ts';
 import { transact } from './database.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import { type ManifestPart, manifestLimit, readManifest } from './manifest-document.ts';
+import type { Quotas } from './quotas.ts';
 import type { Repositories, Repository } from './repositories.ts';
 
 export interface StoredManifest {
   readonly digest: string;
   readonly mediaType: string;
   readonly size: number;
+  /** Bytes of the manifest and all that it names, each once. */
+  readonly imageSize: number;
 }
 
 /** Manifests and their tags. The bytes are kept and given back exactly as they came. */
 export interface Manifests {
   /**
-   * Stores under a tag or under the digest of the bytes; all it names must be in the repository already.
+   * Stores under a tag or under the digest of the bytes; all it names must be in the repository already. Whether a tag
+   * may be moved is decided in the transaction that moves it.
    * @throws GantryError invalid (codes `manifest-invalid`, `tag-invalid`, `digest-invalid`), not-found
-   * (`manifest-blob-unknown`), exhausted (`manifest-too-large`)
+   * (`manifest-blob-unknown`), exhausted (`manifest-too-large`), forbidden (`denied`, `quota-exceeded`), conflict
+   * (`tag-immutable`)
    */
   put(
     target: PushTarget,
@@ -30,8 +37,10 @@ export interface Manifests {
   ): Promise<{ digest: string; subject: string | undefined }>;
   /** By tag or digest. @throws GantryError not-found (code `manifest-unknown`), invalid (`tag-invalid`) */
   find(repository: Repository, reference: string): StoredManifest;
-  read(manifest: StoredManifest): Promise<Buffer>;
-  /** A digest goes with all its tags; a tag goes alone. @throws as `find` */
+  read(manifest: Pick<StoredManifest, 'digest'>): Promise<Buffer>;
+  /** The tags of a digest, in the order of their names. */
+  tagsOf(repository: Repository, digest: string): readonly string[];
+  /** A digest goes with all its tags; a tag goes alone. @throws as `find`, conflict (`tag-immutable`) */
   delete(repository: Repository, reference: string): void;
   /** Manifests whose subject is `digest` (distribution-spec: listing referrers). */
   referrers(repository: Repository, digest: string): readonly (Descriptor & { readonly artifactType?: string })[];
@@ -39,20 +48,32 @@ export interface Manifests {
 
 const cacheLimit = 32 << 20;
 
-export function createManifests({
-  db,
-  content,
-  repositories,
-  lock,
-}: {
-  readonly db: DatabaseSync;
-  readonly content: Pick<ContentStore, 'ingest' | 'read'>;
-  readonly repositories: Repositories;
-  readonly lock: KeyedLock;
-}): Manifests {
-  const byDigest = db.prepare('SELECT digest, media_type, size FROM manifests WHERE repository = ? AND digest = ?');
+export interface ManifestOptions {
+  /** Whether an index may come before the manifests that it names. */
+  readonly sparseIndexes?: boolean;
+}
+
+export function createManifests(
+  {
+    db,
+    content,
+    repositories,
+    quotas,
+    lock,
+  }: {
+    readonly db: DatabaseSync;
+    readonly content: Pick<ContentStore, 'ingest' | 'read' | 'path'>;
+    readonly repositories: Repositories;
+    readonly quotas: Pick<Quotas, 'check'>;
+    readonly lock: KeyedLock;
+  },
+  { sparseIndexes = false }: ManifestOptions = {},
+): Manifests {
+  const byDigest = db.prepare(
+    'SELECT digest, media_type, size, image_size FROM manifests WHERE repository = ? AND digest = ?',
+  );
   const byTag = db.prepare(
-    `SELECT m.digest, media_type, size FROM tags t JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
+    `SELECT m.digest, media_type, size, image_size FROM tags t JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
        WHERE t.repository = ? AND t.name = ?`,
   );
   const blobPart = db.prepare('SELECT size, size AS image_size FROM blobs WHERE repository = ? AND digest = ?');
@@ -68,6 +89,7 @@ export function createManifests({
   );
   const drop = db.prepare('DELETE FROM manifests WHERE repository = ? AND digest = ?');
   const dropTag = db.prepare('DELETE FROM tags WHERE repository = ? AND name = ?');
+  const tagsOf = db.prepare('SELECT name FROM tags WHERE repository = ? AND digest = ? ORDER BY name LIMIT 100');
   const bySubject = db.prepare('SELECT * FROM manifests WHERE repository = ? AND subject = ? ORDER BY digest');
   const cache = createCache();
 
@@ -79,6 +101,7 @@ export function createManifests({
     for (const { kind, digest, size } of parts) {
       const one = kind === 'blob' ? blobPart : manifestPart;
       const row = repository === undefined ? undefined : one.get(repository.id, digest);
+      if (row === undefined && kind === 'manifest' && sparseIndexes) continue;
       if (row === undefined)
         throw new GantryError('not-found', `${target.name} has no ${kind} ${digest}; push it first`, {
           code: 'manifest-blob-unknown',
@@ -100,7 +123,23 @@ export function createManifests({
       throw new GantryError('not-found', `${repository.name} has no manifest ${reference}`, {
         code: 'manifest-unknown',
       });
-    return { digest: String(row.digest), mediaType: String(row.media_type), size: Number(row.size) };
+    return {
+      digest: String(row.digest),
+      mediaType: String(row.media_type),
+      size: Number(row.size),
+      imageSize: Number(row.image_size),
+    };
+  };
+
+  /** Who may add tags moves none, and an immutable one is moved by nobody (GHSA of zot: CVE-2026-31801). */
+  const checkMove = (target: PushTarget, repository: Repository, tag: string, digest: string): void => {
+    const there = byTag.get(repository.id, tag);
+    if (there === undefined || there.digest === digest) return;
+    if (repository.immutable) throw immutable(repository, tag);
+    if (!target.mayOverwrite)
+      throw new GantryError('forbidden', `${target.name}:${tag} is there, and you may add tags but not move them`, {
+        code: 'denied',
+      });
   };
 
   return {
@@ -123,10 +162,11 @@ export function createManifests({
         });
       sizeOfParts(target, document.parts);
       await lock.run(digest, async () => {
-        await content.ingest(one(bytes), { digest, size: bytes.length });
-        transact(db, () => {
+        const add = () => content.ingest(one(bytes), { digest, size: bytes.length });
+        const keep = (): boolean => {
+          if (!existsSync(content.path(digest))) return false;
           const imageSize = bytes.length + sizeOfParts(target, document.parts);
-          const repository = repositories.ensure(target.account, target.name);
+          const repository = repositories.ensure(target.owner, target.name);
           const { mediaType, subject = null, artifactType = null, annotations } = document;
           insert.run(
             repository.id,
@@ -140,9 +180,15 @@ export function createManifests({
             Date.now(),
           );
           for (const part of document.parts) insertPart.run(repository.id, digest, part.digest);
-          if (!isDigest(reference)) setTag.run(repository.id, reference, digest, Date.now());
+          if (!isDigest(reference)) {
+            checkMove(target, repository, reference, digest);
+            setTag.run(repository.id, reference, digest, Date.now());
+          }
+          quotas.check(target.owner);
           repositories.touch(repository);
-        });
+          return true;
+        };
+        await addUntilKept(content, digest, add, () => transact(db, keep));
       });
       cache.put(digest, bytes);
       return { digest, subject: document.subject };
@@ -154,9 +200,12 @@ export function createManifests({
       cache.put(digest, bytes);
       return bytes;
     },
+    tagsOf: (repository, digest) => tagsOf.all(repository.id, digest).map(({ name }) => String(name)),
     delete(repository, reference) {
       const { digest } = find(repository, reference);
       transact(db, () => {
+        const [tag] = isDigest(reference) ? tagsOf.all(repository.id, digest) : [{ name: reference }];
+        if (tag !== undefined && repositories.find(repository.name)?.immutable) throw immutable(repository, tag.name);
         if (isDigest(reference)) drop.run(repository.id, digest);
         else dropTag.run(repository.id, reference);
         repositories.touch(repository);
@@ -176,6 +225,11 @@ export function createManifests({
     },
   };
 }
+
+const immutable = ({ name }: Repository, tag: unknown) =>
+  new GantryError('conflict', `${name}:${String(tag)} stays as it is: the tags of ${name} are immutable`, {
+    code: 'tag-immutable',
+  });
 
 /** A tag (distribution-spec: pulling manifests), or a digest. */
 function checkReference(reference: string): void {

@@ -14,6 +14,7 @@ import { openRegistryDatabase } from './database.ts';
 import { collectGarbage } from './garbage.ts';
 import { createKeyedLock } from './keyed-lock.ts';
 import { createManifests } from './manifests.ts';
+import { createQuotas } from './quotas.ts';
 import { createRepositories } from './repositories.ts';
 import { createTags } from './tags.ts';
 import { createUploads } from './uploads.ts';
@@ -26,10 +27,12 @@ async function registryOn(root: string) {
   const accounts = createAccounts({ db });
   const credentials = createCredentials({ db, accounts });
   const repositories = createRepositories({ db });
-  const blobs = createBlobs({ db, content, repositories, lock });
-  const uploads = createUploads({ db, content, blobs });
-  const manifests = createManifests({ db, content, repositories, lock });
-  const target = { account: await accounts.create('ana', 'correct horse'), name: 'ana/x' };
+  const quotas = createQuotas({ db });
+  const blobs = createBlobs({ db, content, repositories, quotas, lock });
+  const uploads = createUploads({ db, content, blobs, quotas });
+  const manifests = createManifests({ db, content, repositories, quotas, lock });
+  const account = await accounts.create('ana', 'correct horse');
+  const target = { account, owner: account.id, name: 'ana/x', mayOverwrite: true };
   const push = async (text: string) => {
     const upload = await uploads.begin(target);
     await uploads.append(upload, Readable.from([Buffer.from(text)]));

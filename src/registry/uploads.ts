@@ -8,6 +8,8 @@ import { GantryError } from '#errors/index.ts';
 import { parseDigest } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
 import type { Blobs } from './blobs.ts';
+import { type Quotas, quotaExceeded } from './quotas.ts';
+import { namespaceOf } from './repositories.ts';
 
 /** A blob on its way in. Its bytes lie in the content store's staging directory, where nobody reads them. */
 export interface Upload {
@@ -29,6 +31,7 @@ export class RangeInvalid extends GantryError {
  * the hub; after a day they are swept. The newest request on an upload wins: an older one that still hangs is ended.
  */
 export interface Uploads {
+  /** @throws GantryError exhausted (code `too-many-uploads`), forbidden (`quota-exceeded`) */
   begin(target: PushTarget): Promise<Upload>;
   /** @throws GantryError not-found (code `upload-unknown`), also for somebody else's */
   find(target: PushTarget, id: string): Promise<Upload>;
@@ -36,7 +39,8 @@ export interface Uploads {
   offset(upload: Upload): Promise<number>;
   /**
    * Appends a stream, or exactly the bytes `range` (first and last, inclusive) names; the new offset. What arrived of a
-   * broken stream stays, of a chunk with a range it does not. @throws RangeInvalid, invalid (`size-invalid`), cancelled
+   * broken stream stays, of a chunk with a range it does not. @throws RangeInvalid, invalid (`size-invalid`), cancelled,
+   * forbidden (`quota-exceeded`)
    */
   append(upload: Upload, source: Readable, range?: { start: number; end: number }): Promise<number>;
   /**
@@ -51,6 +55,8 @@ export interface Uploads {
 
 const lifetime = 24 * 3600_000;
 const flushAt = 1 << 20;
+/** Uploads that one account may have open at once. */
+const mostOpen = 500;
 
 interface Work {
   /** Of the first `hashed` bytes; made anew from the file where it is behind. */
@@ -64,15 +70,18 @@ export function createUploads({
   db,
   content,
   blobs,
+  quotas,
 }: {
   readonly db: DatabaseSync;
   readonly content: Pick<ContentStore, 'staging' | 'adopt'>;
   readonly blobs: Pick<Blobs, 'link'>;
+  readonly quotas: Pick<Quotas, 'room'>;
 }): Uploads {
   const insert = db.prepare('INSERT INTO uploads (id, account, repository, started) VALUES (?, ?, ?, ?)');
   const one = db.prepare('SELECT 1 FROM uploads WHERE id = ? AND account = ? AND repository = ?');
   const remove = db.prepare('DELETE FROM uploads WHERE id = ?');
   const old = db.prepare('SELECT id FROM uploads WHERE started < ?');
+  const countOpen = db.prepare('SELECT count(*) AS n FROM uploads WHERE account = ?');
   const works = new Map<string, Work>();
   const fileOf = (id: string) => `${content.staging}/upload-${id}`;
   const unknown = (id: string) =>
@@ -126,6 +135,11 @@ export function createUploads({
     find,
     offset: ({ id }) => sizeOf(id),
     async begin(target) {
+      if (Number(countOpen.get(target.account.id)?.n) >= mostOpen)
+        throw new GantryError('exhausted', `${target.account.name} has ${mostOpen} uploads open; finish or drop some`, {
+          code: 'too-many-uploads',
+        });
+      if (quotas.room(target.owner) <= 0) throw quotaExceeded(namespaceOf(target.name));
       const id = randomUUID();
       await writeFile(fileOf(id), '', { flag: 'wx', mode: 0o600 });
       insert.run(id, target.account.id, target.name, Date.now());
@@ -143,7 +157,10 @@ export function createUploads({
           work.hashed = offset;
         }
         try {
-          await copyIn(addAbortSignal(signal, source), file, work, offset + limit);
+          const room = quotas.room(upload.target.owner);
+          const mayEnd = Math.max(offset, room);
+          const beyond = mayEnd < offset + limit ? () => quotaExceeded(namespaceOf(upload.target.name)) : tooManyBytes;
+          await copyIn(addAbortSignal(signal, source), file, work, Math.min(offset + limit, mayEnd), beyond);
           if (range !== undefined && work.hashed !== offset + limit)
             throw new GantryError(
               'invalid',
@@ -197,8 +214,17 @@ export function createUploads({
   };
 }
 
+const tooManyBytes = () =>
+  new GantryError('invalid', 'the chunk has more bytes than its range names', { code: 'size-invalid' });
+
 /** Writes a stream at the end of what is hashed, up to the offset `end`; what arrived before an error is written too. */
-async function copyIn(source: Readable, file: FileHandle, work: Work, end: number): Promise<void> {
+async function copyIn(
+  source: Readable,
+  file: FileHandle,
+  work: Work,
+  end: number,
+  beyond: () => GantryError,
+): Promise<void> {
   let chunks: Buffer[] = [];
   let bytes = 0;
   const flush = async () => {
@@ -216,8 +242,7 @@ async function copyIn(source: Readable, file: FileHandle, work: Work, end: numbe
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       bytes += chunk.length;
-      if (work.hashed + bytes > end)
-        throw new GantryError('invalid', 'the chunk has more bytes than its range names', { code: 'size-invalid' });
+      if (work.hashed + bytes > end) throw beyond();
       if (bytes >= flushAt) await flush();
     }
   } finally {

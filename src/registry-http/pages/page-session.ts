@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GantryError } from '#errors/index.ts';
 import { type Account, credentialLifetime } from '#registry/index.ts';
-import type { HubDeps } from './deps.ts';
-import { ownUrl } from './own-url.ts';
+import type { HubDeps } from '../deps.ts';
+import { ownUrl } from '../own-url.ts';
 
 const secure = (request: FastifyRequest): boolean => request.protocol === 'https';
 /** Under TLS the name itself forbids other hosts and plain HTTP to set it (RFC 6265bis: __Host-). */
