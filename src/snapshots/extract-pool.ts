@@ -4,6 +4,9 @@ import { GantryError, messageOf } from '#errors/index.ts';
 import type { FromWorker, ToWorker } from './extract-messages.ts';
 import type { Extracted, ExtractorOptions } from './extractor.ts';
 
+/** Beside this file, from the sources or built (scripts/build-programs.mjs). */
+const workerFile = import.meta.url.endsWith('.ts') ? './extract-worker.ts' : './extract-worker.mjs';
+
 /** One tar that unpacks in a worker thread. */
 export interface Extraction {
   /** Hands a buffer over; resolves when the worker can take another. @throws GantryError of this or an earlier write */
@@ -93,7 +96,7 @@ function outcomeOf(message: FromWorker): Outcome {
 }
 
 function addWorker(): PoolWorker {
-  const worker = new Worker(new URL('./extract-worker.ts', import.meta.url));
+  const worker = new Worker(new URL(workerFile, import.meta.url));
   const added: PoolWorker = { worker, extractions: new Map() };
   worker.on('message', (message: FromWorker) => added.extractions.get(message.id)?.(message));
   worker.on('error', (error) => {
