@@ -12,6 +12,7 @@ import { reopenContainers } from './reopen.ts';
 import { exportRootfs } from './rootfs.ts';
 import { startContainer } from './start-container.ts';
 import { killContainer, pauseContainer, stopContainer, unpauseContainer } from './stop-container.ts';
+import { updateContainer } from './update-container.ts';
 import { waitContainer } from './wait-container.ts';
 
 /** The containers of this engine, with what must be done once at start and at the end. */
@@ -39,6 +40,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     list: () => store.all(),
     start: (nameOrId, startOptions) => startContainer(context, nameOrId, startOptions),
     stop: (nameOrId, stopOptions) => stopContainer(context, nameOrId, stopOptions),
+    update: (nameOrId, change) => updateContainer(context, nameOrId, change),
     async restart(nameOrId, stopOptions) {
       const { id } = store.find(nameOrId);
       await stopContainer(context, id, stopOptions);

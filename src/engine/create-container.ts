@@ -7,6 +7,8 @@ import type { Container, ContainerOptions, Containers } from './engine.ts';
 import { generateName } from './names.ts';
 import { portRequests } from './published-ports.ts';
 import { signalNumber } from './signals.ts';
+import { checkLimits } from './spec/check-limits.ts';
+import { thisMachine } from './spec/machine.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 
 /** @throws GantryError invalid, conflict (code `name-in-use`), naming who holds it */
@@ -23,8 +25,9 @@ export function checkName(context: Context, name: string): void {
 }
 
 /** Makes a container's row, diff and directory; no process, nothing in the kernel. What fails leaves nothing. */
-export async function createContainer(context: Context, request: ContainerOptions): ReturnType<Containers['create']> {
+export async function createContainer(context: Context, asked: ContainerOptions): ReturnType<Containers['create']> {
   const { images, driver, volumes, networks, options, store } = context;
+  const { options: request, warnings } = checkLimits(asked, thisMachine().limits);
   const image = await images.get(request.image);
   const id = randomBytes(32).toString('hex');
   const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
@@ -70,5 +73,5 @@ export async function createContainer(context: Context, request: ContainerOption
   store.put(container);
   undo.move();
   context.tell(container, 'create');
-  return { container, warnings: [] };
+  return { container, warnings };
 }

@@ -4,8 +4,64 @@ import type { Endpoint, PortRequest } from '#network/index.ts';
 import type { Healthcheck, ImageConfig } from '#oci/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
 
+/** Limits on what a container takes of the host; all but devices, ulimits and init can change while it runs. */
+export interface ResourceOptions {
+  /** -1 of an update lifts the limit. */
+  readonly memoryBytes?: number;
+  /** Memory and swap together; -1: no limit on swap. */
+  readonly memorySwapBytes?: number;
+  readonly memoryReservationBytes?: number;
+  /** 0…100. */
+  readonly memorySwappiness?: number;
+  readonly oomKillDisable?: boolean;
+  readonly nanoCpus?: number;
+  readonly cpuShares?: number;
+  /** Microseconds, as the next three. */
+  readonly cpuQuota?: number;
+  readonly cpuPeriod?: number;
+  readonly cpuRealtimeRuntime?: number;
+  readonly cpuRealtimePeriod?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** -1: no limit. */
+  readonly pidsLimit?: number;
+  /** 10…1000. */
+  readonly blockIoWeight?: number;
+  readonly blockIoWeightDevices?: readonly { readonly path: string; readonly weight: number }[];
+  readonly blockIoReadBps?: readonly DeviceRate[];
+  readonly blockIoWriteBps?: readonly DeviceRate[];
+  readonly blockIoReadIops?: readonly DeviceRate[];
+  readonly blockIoWriteIops?: readonly DeviceRate[];
+}
+
+/** Bytes or operations a second on a block device of the host. */
+export interface DeviceRate {
+  readonly path: string;
+  readonly rate: number;
+}
+
+/** A device node of the host, or all those below a directory, in the container. */
+export interface DeviceRequest {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  /** Of `r`, `w` and `m` (make a node). */
+  readonly permissions: string;
+}
+
+/**
+ * Whose namespace: the host's, one of its own (`private`; `shareable` lets others join an ipc namespace, `none` has no
+ * /dev/shm either), or another container's (`container:NAME`).
+ */
+export interface NamespaceModes {
+  readonly pidMode?: string; // absent: private | host | container:
+  readonly ipcMode?: string; // absent: private | none | private | shareable | host | container:
+  readonly utsMode?: string; // absent: private | host
+  readonly cgroupMode?: string; // absent: private | private | host
+  readonly userMode?: string; // absent: host | host | auto
+}
+
 /** What a person asks of a container; domain words, no Docker wire names. Absent means: the image or the engine decides. */
-export interface ContainerOptions {
+export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly name?: string;
   readonly image: string;
   readonly command?: readonly string[];
@@ -28,19 +84,17 @@ export interface ContainerOptions {
   readonly publishAll?: boolean;
   readonly mounts?: readonly MountRequest[];
   readonly tmpfs?: Readonly<Record<string, string>>;
-  readonly memoryBytes?: number;
-  readonly memorySwapBytes?: number;
-  readonly memoryReservationBytes?: number;
-  readonly nanoCpus?: number;
-  readonly cpuShares?: number;
-  readonly cpuQuota?: number;
-  readonly cpuPeriod?: number;
-  readonly cpusetCpus?: string;
-  readonly pidsLimit?: number;
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
   readonly privileged?: boolean;
   readonly securityOptions?: readonly string[];
+  /** Instead of the engine's; an empty list hides nothing. */
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly devices?: readonly DeviceRequest[];
+  /** `c 42:* rwm`, added to the list of what is allowed. */
+  readonly deviceCgroupRules?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly shmSizeBytes?: number;
   readonly sysctls?: Readonly<Record<string, string>>;
@@ -62,6 +116,10 @@ export interface RestartPolicy {
   readonly name: 'no' | 'always' | 'on-failure' | 'unless-stopped';
   /** Of `on-failure`; 0 is no limit. */
   readonly maximumRetryCount: number;
+}
+
+export interface ContainerUpdate extends ResourceOptions {
+  readonly restartPolicy?: RestartPolicy;
 }
 
 export interface MountRequest {
@@ -160,6 +218,8 @@ export interface Containers {
   /** Idempotent on a running one (returns false). @throws as Task.start; the exit code is recorded */
   start(nameOrId: string, options?: { signal?: AbortSignal; trace?: boolean }): Promise<boolean>;
   stop(nameOrId: string, options?: { timeoutSeconds?: number; signal?: string }): Promise<boolean>;
+  /** Changes limits and the restart policy, of a running container at once. @throws GantryError invalid, conflict */
+  update(nameOrId: string, change: ContainerUpdate): Promise<{ warnings: readonly string[] }>;
   restart(nameOrId: string, options?: { timeoutSeconds?: number }): Promise<void>;
   kill(nameOrId: string, signal?: string): Promise<void>;
   pause(nameOrId: string): Promise<void>;

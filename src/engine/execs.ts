@@ -5,7 +5,7 @@ import type { Mount } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
 import { readFilesIn } from './rootfs.ts';
-import { composeExecProcess } from './spec/runtime-spec.ts';
+import { composeExecProcess } from './spec/exec-process.ts';
 
 interface ExecDeps {
   readonly runningTask: (nameOrId: string) => { container: Container; task: Task };

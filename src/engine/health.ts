@@ -6,7 +6,7 @@ import type { Task } from '#runtime/index.ts';
 import type { Context } from './context.ts';
 import type { Container, Health } from './engine.ts';
 import { readFilesIn } from './rootfs.ts';
-import { composeExecProcess } from './spec/runtime-spec.ts';
+import { composeExecProcess } from './spec/exec-process.ts';
 
 const second = 1_000_000_000; // Docker's durations are in nanoseconds
 const outputLimit = 4096;

@@ -6,6 +6,8 @@ import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { watchTask } from './exits.ts';
 import { startHealthMonitor } from './health.ts';
+import { blockDevicesOf, devicesOf } from './host-devices.ts';
+import { joinNamespaces } from './joined-namespaces.ts';
 import type { Live } from './lives.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
 import { removeContainer } from './remove-container.ts';
@@ -82,6 +84,7 @@ async function prepare(
   if (container.mounts.some((mount) => mount.type === 'volume'))
     await spans.measure('volumes.fill', [], () => fillVolumes(context, container));
   const files = await spans.measure('files.write', [], () => writeFiles(context, container, endpoint));
+  using joined = await joinNamespaces(context, container);
   const { spec } = composeSpec({
     id,
     options: container.options,
@@ -90,6 +93,11 @@ async function prepare(
     mounts: container.mounts,
     files,
     cgroupsPath: `${context.options.cgroupParent}/${id}`,
+    host: {
+      devices: await devicesOf(container.options),
+      blockDevices: await blockDevicesOf(container.options),
+      joined: joined.paths,
+    },
   });
   await rm(context.taskDirectory(id), { recursive: true, force: true });
   const { terminal = false, openStdin = false, stdinOnce = false, consoleSize, init = false } = container.options;

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Mount, Process, RuntimeSpec } from '#oci/index.ts';
+import type { Mount, Process, Resources, RuntimeSpec } from '#oci/index.ts';
 
 /**
  * How the engine runs a container: through any OCI runtime, under our shim. `launcher-runtime.ts` is our own (plan +
@@ -83,6 +83,8 @@ export interface Task {
   exec(request: ExecTask, options?: { signal?: AbortSignal }): Promise<Task>;
   /** Pids in the container's cgroup. */
   pids(): Promise<readonly number[]>;
+  /** Changes limits of the living cgroup; what is not given stays. @throws SyscallError, GantryError naming the field */
+  update(resources: Resources): Promise<void>;
   /** Raw cgroup counters. */
   stats(): Promise<TaskStats>;
   /** Removes cgroup and state. @throws GantryError conflict while it runs */

@@ -99,6 +99,10 @@ export function createShimTask(parts: ShimTaskParts): Task {
     async pids() {
       return cgroup.pids();
     },
+    async update(resources) {
+      mustLive();
+      cgroup.update(resources);
+    },
     async stats() {
       return cgroup.stats();
     },

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { DeviceRule, Mount, NamespaceType } from '#oci/index.ts';
+import type { DeviceRule, Mount } from '#oci/index.ts';
 
 /** The 14 capabilities of an ordinary container, as moby has them. */
 export const defaultCapabilities: readonly string[] = [
@@ -73,8 +73,6 @@ export const readonlyPaths: readonly string[] = [
 ];
 
 export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-export const namespaces: readonly NamespaceType[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network'];
 
 /** Mounts of every container, in order. */
 export const defaultMounts = (options: { shmSize: number; sysReadOnly: boolean }): readonly Mount[] => [

@@ -1,18 +1,28 @@
+import { hostname as hostName } from 'node:os';
 import { GantryError } from '#errors/index.ts';
-import type { ImageConfig, Mount, Process, Resources, RuntimeSpec } from '#oci/index.ts';
-import { defaultSeccompProfile } from '#runtime/index.ts';
-import type { Container, ContainerOptions, ExecOptions } from '../engine.ts';
-import {
-  allCapabilities,
-  defaultCapabilities,
-  defaultDeviceRules,
-  defaultMounts,
-  defaultPath,
-  maskedPaths,
-  namespaces,
-  readonlyPaths,
-} from './defaults.ts';
+import type { ImageConfig, NamespaceType, Process, RuntimeSpec } from '#oci/index.ts';
+import type { Container, ContainerOptions } from '../engine.ts';
+import { capabilitiesOf, capabilitySets } from './capabilities.ts';
+import { defaultPath, maskedPaths, readonlyPaths } from './defaults.ts';
+import { deviceRulesOf, type GivenDevices } from './device-rules.ts';
+import { mergeEnv, type Source } from './environment.ts';
+import { type Machine, thisMachine } from './machine.ts';
+import { mountsOf } from './mounts.ts';
+import { checkModes, checkSysctls, isAsked, isOwn, namespacesOf, namespaceTypes } from './namespaces.ts';
 import { resolveUser } from './resolve-user.ts';
+import { type BlockDevices, resourcesOf } from './resources.ts';
+import { securityOf } from './security.ts';
+import { rlimitsOf } from './ulimits.ts';
+
+/** What the engine found on the host, or made there, for one start. Absent at create: the specification is only checked then. */
+export interface HostParts {
+  readonly devices: GivenDevices;
+  readonly blockDevices: BlockDevices;
+  /** Namespaces of other containers, by paths that stay theirs while the container is made. */
+  readonly joined: Readonly<Partial<Record<NamespaceType, string>>>;
+  /** A directory that stands at /dev/shm, where it is shared with others. */
+  readonly sharedMemory?: string;
+}
 
 export interface ComposeInput {
   readonly id: string;
@@ -24,94 +34,14 @@ export interface ComposeInput {
   /** Files on the host that the engine manages for the container. */
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly cgroupsPath: string;
-}
-
-type Source = Container['provenance'][string];
-
-/** Merges `NAME=value` lists; a later one wins, a bare NAME removes. Remembers where each came from. */
-function mergeEnv(
-  lists: readonly (readonly [Source, readonly string[]])[],
-  provenance: Record<string, Source>,
-): readonly string[] {
-  const merged = new Map<string, string>();
-  for (const [source, list] of lists) {
-    for (const entry of list) {
-      const at = entry.indexOf('=');
-      const name = at < 0 ? entry : entry.slice(0, at);
-      if (name === '') throw new GantryError('invalid', `invalid environment variable: ${entry}`);
-      if (at < 0) {
-        merged.delete(name);
-        delete provenance[`process.env[${name}]`];
-      } else {
-        merged.set(name, entry);
-        provenance[`process.env[${name}]`] = source;
-      }
-    }
-  }
-  return [...merged.values()];
-}
-
-function capabilitiesOf(options: ContainerOptions): readonly string[] {
-  if (options.privileged) return allCapabilities;
-  const named = (list: readonly string[] | undefined) =>
-    (list ?? []).map((name) => {
-      const full = name.toUpperCase() === 'ALL' ? 'ALL' : `CAP_${name.toUpperCase().replace(/^CAP_/, '')}`;
-      if (full !== 'ALL' && !allCapabilities.includes(full))
-        throw new GantryError('invalid', `unknown capability: "${name}"`);
-      return full;
-    });
-  const add = named(options.capAdd);
-  const drop = named(options.capDrop);
-  const base = add.includes('ALL') ? allCapabilities : drop.includes('ALL') ? [] : defaultCapabilities;
-  const wanted = new Set([...base, ...add.filter((name) => name !== 'ALL')]);
-  for (const name of drop) wanted.delete(name);
-  return [...wanted];
-}
-
-function resourcesOf(options: ContainerOptions): Resources {
-  const limit = options.memoryBytes;
-  if (limit !== undefined && limit < 6 * 1024 * 1024)
-    throw new GantryError('invalid', 'Minimum memory limit allowed is 6MB');
-  if (options.nanoCpus !== undefined && options.cpuQuota !== undefined)
-    throw new GantryError('invalid', 'Conflicting options: CPU quota and --cpus cannot both be set');
-  const period = options.cpuPeriod ?? (options.nanoCpus === undefined ? undefined : 100_000);
-  const quota =
-    options.cpuQuota ?? (options.nanoCpus === undefined ? undefined : Math.floor((options.nanoCpus / 1e9) * 100_000));
-  const swap = options.memorySwapBytes ?? (limit === undefined ? undefined : limit * 2);
-  return {
-    devices: options.privileged ? [{ allow: true, access: 'rwm' }] : defaultDeviceRules,
-    memory: {
-      ...(limit === undefined ? {} : { limit }),
-      ...(swap === undefined ? {} : { swap }),
-      ...(options.memoryReservationBytes === undefined ? {} : { reservation: options.memoryReservationBytes }),
-    },
-    cpu: {
-      ...(options.cpuShares === undefined ? {} : { shares: options.cpuShares }),
-      ...(quota === undefined ? {} : { quota }),
-      ...(period === undefined ? {} : { period }),
-      ...(options.cpusetCpus === undefined ? {} : { cpus: options.cpusetCpus }),
-    },
-    ...(options.pidsLimit === undefined ? {} : { pids: { limit: options.pidsLimit } }),
-  };
-}
-
-/** What `--security-opt` asks. @throws GantryError unsupported for what is not built */
-function securityOf(options: ContainerOptions): { noNewPrivileges: boolean; seccomp: boolean } {
-  let noNewPrivileges = false;
-  let seccomp = !options.privileged;
-  for (const option of options.securityOptions ?? []) {
-    if (/^no-new-privileges(?:[:=]true)?$/.test(option)) noNewPrivileges = true;
-    else if (/^no-new-privileges[:=]false$/.test(option)) noNewPrivileges = false;
-    else if (/^seccomp[:=]unconfined$/.test(option)) seccomp = false;
-    else if (!/^seccomp[:=]builtin$/.test(option))
-      throw new GantryError('unsupported', `security option "${option}": not supported yet`);
-  }
-  return { noNewPrivileges, seccomp };
+  readonly host?: HostParts;
+  /** Where it is to run; this host where it is left out. */
+  readonly machine?: Machine;
 }
 
 /**
  * Merges the engine's defaults, the image's config and the user's options into a runtime spec, and keeps for every
- * field which of them it came from. Pure.
+ * field which of them it came from.
  * @throws GantryError invalid | unsupported, naming the option
  */
 export function composeSpec(input: ComposeInput): {
@@ -141,8 +71,13 @@ export function composeSpec(input: ComposeInput): {
       code: 'no-command',
     });
 
-  const hostNetwork = options.networkMode === 'host';
-  const hostname = pick('hostname', filled(options.hostname), undefined, id.slice(0, 12));
+  checkModes(options);
+  checkSysctls(options.sysctls ?? {}, options);
+  const ownName = isOwn('uts', options);
+  if (!ownName && (filled(options.hostname) ?? filled(options.domainname)) !== undefined)
+    throw new GantryError('invalid', `conflicting options: hostname and the UTS mode ${options.utsMode}`);
+  const usesHostName = options.utsMode === 'host' || options.networkMode === 'host';
+  const hostname = pick('hostname', filled(options.hostname), undefined, usesHostName ? hostName() : id.slice(0, 12));
   const user = pick('process.user', filled(options.user), filled(image.User), '');
   const workingDir = pick('process.cwd', filled(options.workingDir), filled(image.WorkingDir), '/');
   if (!workingDir.startsWith('/'))
@@ -180,53 +115,18 @@ export function composeSpec(input: ComposeInput): {
 
   const capabilities = capabilitiesOf(options);
   provenance['process.capabilities'] = options.privileged || options.capAdd || options.capDrop ? 'user' : 'default';
-  const root = account === undefined || account.uid === 0;
-  const security = securityOf(options);
+  const machine = input.machine ?? thisMachine();
+  const security = securityOf(options, capabilities, machine.modules);
   provenance['linux.seccomp'] = options.securityOptions === undefined ? 'default' : 'user';
-  provenance['linux.resources'] = options.memoryBytes || options.nanoCpus || options.pidsLimit ? 'user' : 'default';
-
-  const bind = (source: string, destination: string, readOnly: boolean): Mount => ({
-    destination,
-    type: 'bind',
-    source,
-    options: ['rbind', 'rprivate', readOnly ? 'rro' : 'rw'],
-  });
-  const own = new Set(input.mounts.map((mount) => mount.target));
-  const managed: readonly Mount[] =
-    input.files === undefined
-      ? []
-      : [
-          bind(input.files.resolvConf, '/etc/resolv.conf', false),
-          bind(input.files.hostname, '/etc/hostname', false),
-          bind(input.files.hosts, '/etc/hosts', false),
-        ].filter((mount) => !own.has(mount.destination));
-  const mounts: Mount[] = [
-    ...defaultMounts({ shmSize: options.shmSizeBytes ?? 64 * 1024 * 1024, sysReadOnly: !options.privileged }),
-    ...managed,
-    ...Object.entries(options.tmpfs ?? {}).map(
-      ([destination, text]): Mount => ({
-        destination,
-        type: 'tmpfs',
-        source: 'tmpfs',
-        options: ['nosuid', 'nodev', 'noexec', ...text.split(',').filter((o) => o !== '')],
-      }),
-    ),
-    ...input.mounts.map(
-      (mount): Mount =>
-        mount.type === 'tmpfs'
-          ? {
-              destination: mount.target,
-              type: 'tmpfs',
-              source: 'tmpfs',
-              options: ['nosuid', 'nodev', 'noexec', ...(mount.readOnly ? ['ro'] : [])],
-            }
-          : bind(mount.source, mount.target, mount.readOnly),
-    ),
-  ];
-  for (const mount of mounts) {
-    if (!mount.destination.startsWith('/'))
-      throw new GantryError('invalid', `invalid mount path: '${mount.destination}' mount path must be absolute`);
-  }
+  const resources = resourcesOf(options, input.host?.blockDevices);
+  for (const [group, limits] of Object.entries(resources))
+    for (const name of Object.keys(limits)) provenance[`linux.resources.${group}.${name}`] = 'user';
+  provenance['linux.resources.devices'] =
+    options.privileged || options.devices || options.deviceCgroupRules ? 'user' : 'default';
+  const namespaces = namespacesOf(options, input.host?.joined ?? {});
+  for (const type of namespaceTypes)
+    provenance[`linux.namespaces[${type}]`] = isAsked(type, options) ? 'user' : 'default';
+  const ownNetwork = isOwn('network', options);
 
   const process: Process = {
     terminal: options.terminal ?? false,
@@ -237,41 +137,36 @@ export function composeSpec(input: ComposeInput): {
     args,
     env,
     cwd: workingDir,
-    capabilities: {
-      bounding: capabilities,
-      permitted: root ? capabilities : [],
-      effective: root ? capabilities : [],
-      inheritable: [],
-      ambient: [],
-    },
-    rlimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({
-      type: `RLIMIT_${name.toUpperCase()}`,
-      soft,
-      hard,
-    })),
+    capabilities: capabilitySets(capabilities, account === undefined || account.uid === 0),
+    rlimits: rlimitsOf(options, machine.ulimits),
     noNewPrivileges: security.noNewPrivileges,
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+    ...(security.apparmorProfile === undefined ? {} : { apparmorProfile: security.apparmorProfile }),
+    ...(security.selinuxLabel === undefined ? {} : { selinuxLabel: security.selinuxLabel }),
   };
   const spec: RuntimeSpec = {
     ociVersion: '1.2.0',
     process,
     root: { path: 'rootfs', readonly: options.readOnlyRootfs ?? false },
-    hostname,
+    ...(ownName ? { hostname } : {}),
     ...(filled(options.domainname) === undefined ? {} : { domainname: options.domainname ?? '' }),
-    mounts,
+    mounts: mountsOf({ options, mounts: input.mounts, files: input.files, sharedMemory: input.host?.sharedMemory }),
+    ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
     linux: {
-      namespaces: namespaces.filter((type) => type !== 'network' || !hostNetwork).map((type) => ({ type })),
+      namespaces,
       cgroupsPath: input.cgroupsPath,
-      resources: resourcesOf(options),
+      devices: input.host?.devices.nodes ?? [],
+      resources: { ...resources, devices: deviceRulesOf(options, input.host?.devices) },
       sysctl: {
-        ...(hostNetwork
-          ? {}
-          : { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }),
+        ...(ownNetwork
+          ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
+          : {}),
         ...options.sysctls,
       },
-      ...(security.seccomp ? { seccomp: defaultSeccompProfile(capabilities) } : {}),
-      maskedPaths: options.privileged ? [] : maskedPaths(),
-      readonlyPaths: options.privileged ? [] : readonlyPaths,
+      ...(security.seccomp === undefined ? {} : { seccomp: security.seccomp }),
+      ...(security.mountLabel === undefined ? {} : { mountLabel: security.mountLabel }),
+      maskedPaths: options.maskedPaths ?? (options.privileged ? [] : maskedPaths()),
+      readonlyPaths: options.readonlyPaths ?? (options.privileged ? [] : readonlyPaths),
     },
   };
   return {
@@ -291,46 +186,5 @@ export function composeSpec(input: ComposeInput): {
       volumes: Object.keys(image.Volumes ?? {}),
       hostname,
     },
-  };
-}
-
-/** The process of an exec: the container's, with what the caller changes. */
-export function composeExecProcess(input: {
-  readonly container: Container;
-  readonly options: ExecOptions;
-  readonly passwd: string;
-  readonly group: string;
-}): Process {
-  const { container, options } = input;
-  const account = resolveUser(
-    options.user ?? container.resolved.user,
-    input.passwd,
-    input.group,
-    options.user === undefined ? container.options.groupAdd : [],
-  );
-  const capabilities = options.privileged ? allCapabilities : capabilitiesOf(container.options);
-  const root = account.uid === 0;
-  const env = mergeEnv(
-    [
-      ['engine', [...(options.terminal ? ['TERM=xterm'] : []), `HOME=${account.home}`]],
-      ['image', container.resolved.env.filter((entry) => !entry.startsWith('HOME='))],
-      ['user', options.env ?? []],
-    ],
-    {},
-  );
-  return {
-    terminal: options.terminal ?? false,
-    user: { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids },
-    args: options.command,
-    env,
-    cwd: options.workingDir ?? container.resolved.workingDir,
-    capabilities: {
-      bounding: capabilities,
-      permitted: root ? capabilities : [],
-      effective: root ? capabilities : [],
-      inheritable: [],
-      ambient: [],
-    },
-    noNewPrivileges: securityOf(container.options).noNewPrivileges,
   };
 }
