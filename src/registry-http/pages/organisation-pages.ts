@@ -91,13 +91,13 @@ export function organisationPages(app: FastifyInstance, deps: HubDeps): void {
 
   app.post('/organisation/invitations', async (request, reply) => {
     const { role, uses, days } = fields(request, { role: 'string', uses: 'number', days: 'number' });
-    const { org, note } = owner(request, 'invitation.create', (at) => `${at} ${role}`);
+    const { org, note } = owner(request, 'invitation.create', (at) => `${at}/invitation ${role}`);
     const code = invitations.create(org, { role, uses, expires: Date.now() + days * day });
     note();
     return reply.code(201).send({ code });
   });
   app.delete('/organisation/invitations', async (request, reply) => {
-    const { org, note } = owner(request, 'invitation.revoke', (at) => at);
+    const { org, note } = owner(request, 'invitation.revoke', (at) => `${at}/invitation`);
     invitations.revoke(org, requiredNumber(request, 'id'));
     note();
     return reply.code(204).send();

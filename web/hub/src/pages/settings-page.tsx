@@ -69,15 +69,7 @@ export function SettingsPage() {
       >
         <h2>Password</h2>
         <Problem text={password.problem} />
-        <input
-          type="text"
-          class="visually-hidden"
-          autocomplete="username"
-          value={session.account.name}
-          readOnly
-          tabIndex={-1}
-          aria-hidden="true"
-        />
+        <input type="text" hidden autocomplete="username" value={session.account.name} readOnly />
         <Field label="Password now" name="old" type="password" required autocomplete="current-password" />
         <Field
           label="New password"

@@ -29,7 +29,7 @@ export function Command({ text }: { readonly text: string }) {
   return (
     <div class="command">
       <code ref={code}>{text}</code>
-      <button type="button" aria-label={`Copy: ${text}`} onClick={() => void click()}>
+      <button type="button" aria-label={`${label}: ${text}`} onClick={() => void click()}>
         {label}
       </button>
     </div>

@@ -23,7 +23,13 @@ export function ConfirmButton({
     <>
       {asking ? (
         <span class="confirm">
-          <button type="button" class="danger" disabled={busy} aria-label={`Yes: ${label}`} onClick={() => void sure()}>
+          <button
+            type="button"
+            class="danger"
+            disabled={busy}
+            aria-label={`Yes, do it: ${label}`}
+            onClick={() => void sure()}
+          >
             Yes, do it
           </button>
           <button type="button" aria-label={`No: do not ${label}`} onClick={() => setAsking(false)}>

@@ -5,7 +5,7 @@ import { Time } from './time.tsx';
 export const RecordTable = ({ records }: { readonly records: Records }) => (
   <section
     class="scroll"
-    aria-label="Records"
+    aria-label="Table of records"
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     tabIndex={0}
   >
