@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
+import type { ClientSessions } from './build-sessions.ts';
 import type { ApiDeps } from './deps.ts';
 import { statusOfKind } from './error-status.ts';
 import { flag } from './query.ts';
@@ -26,13 +27,14 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 /** `Upgrade: tcp` requests: attach and exec start take the connection over (Engine API: ContainerAttach, ExecStart). */
-export function createHijackHandler({ containers, onError }: ApiDeps) {
+export function createHijackHandler({ containers, onError }: ApiDeps, buildSessions: ClientSessions) {
   const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://engine');
     const path = url.pathname.replace(/^\/v\d+\.\d+/, '');
     if (head.length > 0) socket.unshift(head);
     const body = await bodyOf(request);
     const attach = /^\/containers\/([^/]+)\/attach$/.exec(path);
+    const agent = /^\/gantry\/build\/([^/]+)\/agents\/([^/]+)$/.exec(path);
     const exec = /^\/exec\/([^/]+)\/start$/.exec(path);
     const connection = { input: socket, output: socket };
     if (attach !== null && request.method === 'POST') {
@@ -72,6 +74,9 @@ export function createHijackHandler({ containers, onError }: ApiDeps) {
         stdout: options.attachStdout ?? true,
         stderr: options.attachStderr ?? true,
       });
+    } else if (agent !== null && request.method === 'POST') {
+      socket.write(upgraded(true));
+      buildSessions.get(agent[1] ?? '').offerAgent(decodeURIComponent(agent[2] ?? ''), socket);
     } else throw new GantryError('not-found', `${request.method} ${path} cannot be upgraded`);
   };
   return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -69,6 +69,8 @@ export interface BuildRequest {
   readonly agents?: Readonly<Record<string, () => Duplex>>;
   /** What a name in FROM, `--from` or `from=` stands for, before stages and images are looked at. */
   readonly namedContexts?: Readonly<Record<string, NamedContext>>;
+  /** Images whose layers may serve as results of steps; see `cacheFrom` in step-layers. */
+  readonly cacheFrom?: readonly string[];
   /** What steps may ask for beyond the ordinary. */
   readonly entitlements?: readonly Entitlement[];
   /** `image` (default) makes an image; `rootfs` only the target's files, given to `onRootfs`. */
@@ -84,7 +86,7 @@ export interface RemoteContext {
 
 export type NamedContext =
   | { readonly from: 'image'; readonly reference: string }
-  | { readonly from: 'tar'; readonly tar: Readable }
+  | { readonly from: 'tar'; readonly tar: () => Promise<Readable> }
   | { readonly from: 'remote'; readonly url: string };
 
 export type Entitlement = 'network.host' | 'security.insecure';

@@ -56,7 +56,7 @@ export function createNamedTrees(
       await mkdir(path, { mode: 0o755 });
       const root = openDirectory(path);
       roots.push(root);
-      await unpackContext(context.tar, root, signal);
+      await unpackContext(await context.tar(), root, signal);
       return contextTree(root, path, nothingIgnored, `context ${name}`);
     }
     const url = context?.from === 'remote' ? context.url : '';

@@ -1,5 +1,5 @@
 import { type Dockerfile, frameError } from '#dockerfile/index.ts';
-import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
 import { createBaseImages } from './base-images.ts';
 import { readBuildArgs } from './build-args.ts';
@@ -66,7 +66,7 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
       } catch (error) {
         if (firstFailure === undefined) {
           firstFailure = { error };
-          output.fail(index, messageOf(error));
+          output.fail(index, shownFailure(error));
           failed.abort(error);
         }
         throw error;
@@ -93,6 +93,10 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
     emit({ stream: `[Warning] One or more build-args [${args.unconsumed.join(' ')}] were not consumed\n` });
   return state;
 }
+
+/** A failed command is shown where it stands in the Dockerfile. */
+const shownFailure = (error: unknown): string =>
+  isGantryError(error) && error.code === 'step-failed' ? messageOf(error.cause) : messageOf(error);
 
 /** Whether `--no-cache-filter` names a stage; an empty name there stands for all. */
 const isNamed = (names: readonly string[] | undefined, name: string | undefined, index: number): boolean =>

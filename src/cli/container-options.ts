@@ -28,14 +28,14 @@ const streamName = (written: string): string => {
 };
 
 /** `name:address`, also written `name=address`; the engine reads the first. */
-const hostEntry = (written: string): string => {
+export const hostEntry = (written: string): string => {
   const match = /^([^:=]+)[:=](.+)$/.exec(written);
   if (match === null) throw new Error(`bad format for add-host: "${written}"`);
   return `${match[1]}:${(match[2] ?? '').replace(/^\[(.*)\]$/, '$1')}`;
 };
 
 /** `nofile=1024:2048`; one number stands for both. */
-const ulimitOf = (written: string) => {
+export const ulimitOf = (written: string) => {
   const match = /^(\w+)=(-?\d+)(?::(-?\d+))?$/.exec(written);
   if (match === null) throw new Error(`invalid ulimit argument: ${written}; expected NAME=SOFT[:HARD]`);
   const [, name = '', soft = '', hard = soft] = match;

@@ -1,4 +1,5 @@
 import { buildContext } from '#client/index.ts';
+import { isRemote } from './build-options.ts';
 import { Failure } from './failure.ts';
 
 export interface OpenContextOptions {
@@ -10,20 +11,23 @@ export interface OpenContextOptions {
 export interface OpenContext {
   readonly tar: AsyncIterable<Uint8Array>;
   readonly dockerfile: string;
+  /** The engine fetches it from there; nothing is sent. */
+  readonly remote?: string;
 }
 
 const sniffed = 512;
 
+async function* nothing(): AsyncGenerator<Uint8Array, void, void> {}
+
 /**
- * The context `build` was given: a directory, or stdin (`-`), which is a tar, packed or not, or else a Dockerfile.
+ * The context `build` was given: a directory, a URL, or stdin (`-`), which is a tar, packed or not, or else a Dockerfile.
  * @throws Failure, GantryError
  */
 export async function openBuildContext(path: string, { file, onSkipped }: OpenContextOptions): Promise<OpenContext> {
-  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(path))
-    throw new Failure(
-      `unable to prepare context: ${path}: remote contexts are not supported yet; clone it and give the path`,
-      1,
-    );
+  if (isRemote(path)) {
+    if (file === '-') throw new Failure('a remote context brings its own Dockerfile; -f - cannot be used with it', 1);
+    return { tar: nothing(), dockerfile: file || 'Dockerfile', remote: path };
+  }
   const { packBuildContext, packDockerfile } = await buildContext();
   if (path !== '-')
     return await packBuildContext(path, {

@@ -28,11 +28,7 @@ export interface PackedContext {
  *   cannot be read or grows shorter while it is
  */
 export async function packBuildContext(directory: string, options: BuildContextOptions): Promise<PackedContext> {
-  const root = await realpath(directory).catch(() => {
-    throw new GantryError('not-found', `unable to prepare context: path "${directory}" not found`);
-  });
-  if (!(await lstat(root)).isDirectory())
-    throw new GantryError('invalid', `unable to prepare context: "${directory}" is not a directory`);
+  const root = await directoryOf(directory);
   const dockerfile = await locateDockerfile(root, options);
   const ignoreText =
     (await textOrNothing(`${root}/${dockerfile.path}.dockerignore`)) ?? (await textOrNothing(`${root}/.dockerignore`));
@@ -61,11 +57,30 @@ export async function packBuildContext(directory: string, options: BuildContextO
   return { tar: packEntries(entries()), dockerfile: dockerfile.path };
 }
 
+/** Packs a directory that is a named context: all of it but what its .dockerignore leaves out. @throws GantryError */
+export async function packDirectory(
+  directory: string,
+  onSkipped: BuildContextOptions['onSkipped'],
+): Promise<AsyncIterable<Uint8Array>> {
+  const root = await directoryOf(directory);
+  const ignore = parseContextIgnore((await textOrNothing(`${root}/.dockerignore`)) ?? '');
+  return packEntries(walk(root, ignore, new Set(), onSkipped));
+}
+
 /** A context of nothing but a Dockerfile: `build - < Dockerfile`. */
 export const packDockerfile = (text: Uint8Array): PackedContext => ({
   tar: packEntries([{ header: { name: 'Dockerfile', type: 'file' }, body: text }]),
   dockerfile: 'Dockerfile',
 });
+
+async function directoryOf(path: string): Promise<string> {
+  const root = await realpath(path).catch(() => {
+    throw new GantryError('not-found', `unable to prepare context: path "${path}" not found`);
+  });
+  if (!(await lstat(root)).isDirectory())
+    throw new GantryError('invalid', `unable to prepare context: "${path}" is not a directory`);
+  return root;
+}
 
 async function locateDockerfile(
   root: string,

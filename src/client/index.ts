@@ -11,8 +11,11 @@ export {
 export { demultiplex, jsonLines, type OutputChunk, textLines } from './output-streams.ts';
 export type * from './wire-shapes.ts';
 
-/** See build-context.ts; loaded only by what builds. */
-export const buildContext = () => import('./build-context.ts');
+/** See build-context.ts and build-session.ts; loaded only by what builds. */
+export const buildContext = async () => ({
+  ...(await import('./build-context.ts')),
+  ...(await import('./build-session.ts')),
+});
 
 /** See pack-local.ts and unpack-local.ts; loaded only by what copies. */
 export const localArchives = async () => ({

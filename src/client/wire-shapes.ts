@@ -142,3 +142,34 @@ export interface VolumeSummary {
   readonly Scope: string;
   readonly Labels?: Readonly<Record<string, string>> | null;
 }
+
+/** One line of the answer to POST /build where steps were asked for. */
+export interface BuildLine {
+  readonly step?: BuildStep;
+  readonly warning?: BuildWarning;
+  readonly aux?: { readonly ID?: string };
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+}
+
+/** What happens to one step. */
+export type BuildStep =
+  | { readonly id: string; readonly is: 'started'; readonly name: string }
+  | { readonly id: string; readonly is: 'log'; readonly text: string }
+  | {
+      readonly id: string;
+      readonly is: 'progress';
+      readonly progress: { readonly id?: string; readonly status: string; readonly current?: number };
+    }
+  | { readonly id: string; readonly is: 'done'; readonly cached: boolean; readonly why?: string }
+  | { readonly id: string; readonly is: 'failed'; readonly error: string };
+
+/** A build check that found something. */
+export interface BuildWarning {
+  readonly rule: string;
+  readonly message: string;
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly url: string;
+}

@@ -1,124 +1,250 @@
 import { statSync, writeFileSync } from 'node:fs';
-import { jsonLines, type ProgressLine } from '#client/index.ts';
+import { type BuildLine, buildContext, jsonLines } from '#client/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
-import { defineCommand } from '../command.ts';
+import {
+  type BuildOutput,
+  type ProgressMode,
+  parseNamedContext,
+  parseOutput,
+  parseProgress,
+  parseSecret,
+} from '../build-options.ts';
+import { explanation, showBuild } from '../build-progress.ts';
+import { writeFiles, writeImages } from '../build-results.ts';
+import { checkReport, warningSummary } from '../build-warnings.ts';
+import { type CommandContext, defineCommand } from '../command.ts';
+import { hostEntry, ulimitOf } from '../container-options.ts';
 import { Failure } from '../failure.ts';
 import { openBuildContext } from '../open-build-context.ts';
-import { flag, list, text, unsupported, value } from '../options.ts';
+import { flag, integer, list, listOf, text, unsupported, type Values, value } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
-import { showProgress } from '../progress-display.ts';
+import { pushImage } from '../push-image.ts';
 import { allCredentials, authHeader } from '../registry-credentials.ts';
-import { isTerminal, windowSize } from '../terminal.ts';
-import { humanSize } from '../units.ts';
+import { isTerminal } from '../terminal.ts';
+import { humanSize, parseBytes } from '../units.ts';
 
 const alwaysRemoved = (written: string): true => {
   if (written === 'false') throw new Error('there are no intermediate containers to keep');
   return true;
 };
 
-const progress = (written: string): string => {
-  if (written !== 'auto' && written !== 'plain')
-    throw new Error(`progress "${written}" is not supported; expected auto or plain`);
-  return written;
+const bytes = (help: string, short?: string) => value('bytes', parseBytes, help, short === undefined ? {} : { short });
+
+const options = {
+  'add-host': listOf(hostEntry, 'Add a custom host-to-IP mapping (host:ip)'),
+  allow: list('Allow what steps may not do otherwise: network.host, security.insecure'),
+  'build-arg': list('Set build-time variables'),
+  'build-context': listOf(parseNamedContext, 'Additional build contexts (name=path, name=docker-image://image)'),
+  'cache-from': list('Images whose layers may serve as results of steps'),
+  check: flag('Only look for mistakes in the Dockerfile'),
+  'cgroup-parent': unsupported(),
+  compress: unsupported(''),
+  'cpu-period': integer('Limit the CPU CFS (Completely Fair Scheduler) period'),
+  'cpu-quota': integer('Limit the CPU CFS (Completely Fair Scheduler) quota'),
+  'cpu-shares': integer('CPU shares (relative weight)', { short: 'c' }),
+  'cpuset-cpus': text('CPUs in which to allow execution (0-3, 0,1)'),
+  'cpuset-mems': text('MEMs in which to allow execution (0-3, 0,1)'),
+  'disable-content-trust': unsupported(''),
+  'explain-cache': flag('Say of each step whether it was cached, and why if it was not'),
+  file: text('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
+  'force-rm': value('', alwaysRemoved, 'Always remove intermediate containers', { hidden: true }),
+  iidfile: text('Write the image ID to the file'),
+  isolation: unsupported(),
+  label: list('Set metadata for an image'),
+  load: flag('Keep the image in the engine, which is done anyway'),
+  memory: bytes('Memory limit', 'm'),
+  'memory-swap': value(
+    'bytes',
+    (written) => (written === '-1' ? -1 : parseBytes(written)),
+    "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+  ),
+  'metadata-file': text('Write what was built to a file, as JSON'),
+  network: text('Set the networking mode for the RUN instructions during build', { initial: 'default' }),
+  'no-cache': flag('Do not use cache when building the image'),
+  'no-cache-filter': list('Stages that are built without the cache'),
+  output: listOf(parseOutput, 'Where the result goes (type=local,dest=path)', { short: 'o' }),
+  platform: text('Set platform if server is multi-platform capable'),
+  progress: value('string', parseProgress, 'Kind of progress output: auto, plain, tty, rawjson or quiet', {
+    shownDefault: '"auto"',
+  }),
+  pull: flag('Always attempt to pull a newer version of the image'),
+  push: flag('Push the tags when all is built'),
+  quiet: flag('Suppress the build output and print image ID on success', { short: 'q' }),
+  rm: value('', alwaysRemoved, 'Remove intermediate containers after a successful build', { hidden: true }),
+  secret: listOf(parseSecret, 'A secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret])'),
+  'security-opt': unsupported('strings'),
+  'shm-size': bytes('Size of /dev/shm'),
+  squash: flag('Make one layer of all that the build adds'),
+  ssh: list('An ssh agent for RUN --mount=type=ssh (default|<id>[=<socket>])'),
+  tag: list('Name and optionally a tag in the "name:tag" format', { short: 't' }),
+  target: text('Set the target build stage to build.'),
+  ulimit: listOf(ulimitOf, 'Ulimit options', { label: 'ulimit' }),
 };
 
+type BuildValues = Values<typeof options>;
+
 export const command = defineCommand({
-  usage: '[OPTIONS] PATH | -',
+  usage: '[OPTIONS] PATH | URL | -',
   summary: 'Build an image from a Dockerfile',
   aliases: ['image build', 'build', 'builder build'],
-  options: {
-    'add-host': unsupported('list'),
-    'build-arg': list('Set build-time variables'),
-    'cache-from': unsupported('strings'),
-    'cgroup-parent': unsupported(),
-    compress: unsupported(''),
-    'cpu-period': unsupported('int'),
-    'cpu-quota': unsupported('int'),
-    'cpu-shares': unsupported('int', { short: 'c' }),
-    'cpuset-cpus': unsupported(),
-    'cpuset-mems': unsupported(),
-    'disable-content-trust': unsupported(''),
-    file: text('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
-    'force-rm': value('', alwaysRemoved, 'Always remove intermediate containers', { hidden: true }),
-    iidfile: text('Write the image ID to the file'),
-    isolation: unsupported(),
-    label: list('Set metadata for an image'),
-    memory: unsupported('bytes', { short: 'm' }),
-    'memory-swap': unsupported('bytes'),
-    network: text('Set the networking mode for the RUN instructions during build', { initial: 'default' }),
-    'no-cache': flag('Do not use cache when building the image'),
-    output: unsupported('stringArray', { short: 'o' }),
-    platform: text('Set platform if server is multi-platform capable'),
-    progress: value('string', progress, 'Kind of progress output: auto or plain, which are the same', { hidden: true }),
-    pull: flag('Always attempt to pull a newer version of the image'),
-    quiet: flag('Suppress the build output and print image ID on success', { short: 'q' }),
-    rm: value('', alwaysRemoved, 'Remove intermediate containers after a successful build', { hidden: true }),
-    secret: unsupported('stringArray'),
-    'security-opt': unsupported('strings'),
-    'shm-size': unsupported('bytes'),
-    squash: unsupported(''),
-    ssh: unsupported('stringArray'),
-    tag: list('Name and optionally a tag in the "name:tag" format', { short: 't' }),
-    target: text('Set the target build stage to build.'),
-    ulimit: unsupported('ulimit'),
-  },
+  options,
   args: [1, 1],
-  async run({ engine, configDirectory }, { values, args: [path = ''] }) {
-    const tags = values.tag.map((tag) => familiarReference(parseReference(tag)));
+  async run(context, { values, args: [path = ''] }) {
     if (values.iidfile !== '' && statSync(values.iidfile, { throwIfNoEntry: false })?.isDirectory())
       throw new Failure(`--iidfile ${values.iidfile} is a directory`, 1);
-    const { tar, dockerfile } = await openBuildContext(path, {
-      file: values.file,
-      onSkipped: (skipped, what) => writeError(`skipped ${skipped}: ${what} cannot be part of an image\n`),
-    });
-    const { body } = await engine.stream('POST', '/build', {
-      query: {
-        t: tags,
-        dockerfile,
-        buildargs: JSON.stringify(Object.fromEntries(values['build-arg'].map(buildArgument))),
-        labels: JSON.stringify(Object.fromEntries(values.label.map(pair))),
-        nocache: values['no-cache'] || undefined,
-        pull: values.pull || undefined,
-        q: values.quiet || undefined,
-        target: values.target || undefined,
-        networkmode: values.network === 'default' ? undefined : values.network,
-        platform: values.platform || undefined,
-        rm: true,
-      },
-      headers: { 'X-Registry-Config': authHeader(await allCredentials(configDirectory)) },
-      body: values.quiet ? tar : counted(tar),
-    });
-    let imageId = '';
-    const terminal = isTerminal(1);
-    // Quiet, only the id is printed, unless the build fails: then what led there is wanted.
-    const held: string[] = [];
-    try {
-      await showProgress(
-        jsonLines<ProgressLine>(body),
-        {
-          write: values.quiet ? (line) => held.push(line) : writeOut,
-          terminal: terminal && !values.quiet,
-          columns: windowSize()?.columns ?? 80,
-        },
-        (aux) => {
-          imageId = (aux as { ID?: string }).ID ?? imageId;
-        },
-      );
-    } catch (error) {
-      writeError(held.join(''));
-      throw error;
+    const outputs = outputsOf(values);
+    const tags = tagsOf(values, outputs);
+    const shown = await build(context, values, path, tags, outputs);
+    if (values.check) {
+      writeOut(checkReport(shown.warnings));
+      return shown.warnings.length === 0 ? 0 : 1;
     }
-    if (values.quiet) {
-      imageId ||= held.join('').trim();
-      writeOut(`${imageId}\n`);
-    }
+    if (values['explain-cache']) writeOut(explanation(shown.steps));
+    const mode = progressOf(values);
+    if (mode !== 'quiet' && mode !== 'rawjson') {
+      writeError(warningSummary(shown.warnings));
+      if (shown.imageId !== '') {
+        writeOut(`Successfully built ${shown.imageId.replace('sha256:', '').slice(0, 12)}\n`);
+        for (const tag of tags) writeOut(`Successfully tagged ${tag}\n`);
+      }
+    } else if (mode === 'quiet' && shown.imageId !== '') writeOut(`${shown.imageId}\n`);
     if (values.iidfile !== '') {
-      if (imageId === '') throw new Failure(`cannot write ${values.iidfile}: the engine told no image ID`, 1);
-      writeFileSync(values.iidfile, imageId);
+      if (shown.imageId === '') throw new Failure(`cannot write ${values.iidfile}: no image was made`, 1);
+      writeFileSync(values.iidfile, shown.imageId);
     }
+    await writeImages(context.engine, outputs, shown.imageId, tags);
+    if (values.push || outputs.some((output) => output.type === 'image' && output.push)) {
+      if (tags.length === 0) throw new Failure('--push needs a tag to push: -t registry/name:tag', 1);
+      for (const tag of tags) await pushImage(context, tag, mode === 'quiet');
+    }
+    if (values['metadata-file'] !== '') await writeMetadata(context, values['metadata-file'], shown.imageId, tags);
     return 0;
   },
 });
+
+/** Sends the context and what goes with it, and shows what the engine makes of them. */
+async function build(
+  { engine, configDirectory }: CommandContext,
+  values: BuildValues,
+  path: string,
+  tags: readonly string[],
+  outputs: readonly BuildOutput[],
+) {
+  const onSkipped = (skipped: string, what: string) =>
+    writeError(`skipped ${skipped}: ${what} cannot be part of an image\n`);
+  const { tar, dockerfile, remote } = await openBuildContext(path, { file: values.file, onSkipped });
+  const { agentPath, openBuildSession, packDirectory } = await buildContext();
+  const named = new Map(values['build-context']);
+  const directories = new Map<string, () => AsyncIterable<Uint8Array>>();
+  for (const [name, source] of named) {
+    if (!('path' in source)) continue;
+    const packed = await packDirectory(source.path, onSkipped);
+    directories.set(name, () => packed);
+  }
+  const agents = new Map(values.ssh.map(agentPath));
+  const secrets = new Map(values.secret.map(([id, read]) => [id, read()]));
+  const files = outputs.find(isFiles);
+  const needsSession = directories.size + agents.size + secrets.size > 0 || named.size > 0 || files !== undefined;
+  using session = needsSession ? await openBuildSession(engine, { secrets, contexts: directories, agents }) : undefined;
+  const mode = progressOf(values);
+  const { body } = await engine.stream('POST', '/build', {
+    query: {
+      ...queryOf(values),
+      t: tags,
+      dockerfile,
+      remote,
+      gantrysession: session?.id,
+      contexts: named.size === 0 ? undefined : JSON.stringify(Object.fromEntries(named)),
+      ssh: agents.size === 0 ? undefined : JSON.stringify([...agents.keys()]),
+      outputs: files === undefined ? undefined : JSON.stringify([{ Type: files.type }]),
+    },
+    headers: { 'X-Registry-Config': authHeader(await allCredentials(configDirectory)) },
+    body: mode === 'plain' && remote === undefined ? counted(tar) : tar,
+  });
+  const written = files === undefined || session === undefined ? undefined : writeFiles(session.files(), files);
+  written?.catch(() => undefined); // the build's own failure is what is told first
+  const shown = await Promise.race([
+    showBuild(jsonLines<BuildLine>(body), mode, mode === 'tty' ? writeError : writeOut),
+    ...(session === undefined ? [] : [session.failed]),
+  ]);
+  await written;
+  return shown;
+}
+
+const json = (entries: readonly unknown[]): string | undefined =>
+  entries.length === 0 ? undefined : JSON.stringify(entries);
+
+function queryOf(values: BuildValues) {
+  const epoch = process.env.SOURCE_DATE_EPOCH;
+  const buildArgs = {
+    ...(epoch === undefined ? {} : { SOURCE_DATE_EPOCH: epoch }),
+    ...Object.fromEntries(values['build-arg'].map(buildArgument)),
+  };
+  return {
+    buildargs: JSON.stringify(buildArgs),
+    labels: JSON.stringify(Object.fromEntries(values.label.map(pair))),
+    nocache: values['no-cache'] || undefined,
+    nocachefilter: json(values['no-cache-filter'].flatMap((names) => names.split(','))),
+    pull: values.pull || undefined,
+    target: values.target || undefined,
+    networkmode: values.network === 'default' ? undefined : values.network,
+    platform: values.platform || undefined,
+    extrahosts: json(values['add-host']),
+    allow: json(values.allow.flatMap((names) => names.split(','))),
+    cachefrom: json(values['cache-from']),
+    memory: values.memory,
+    memswap: values['memory-swap'],
+    cpushares: values['cpu-shares'],
+    cpuperiod: values['cpu-period'],
+    cpuquota: values['cpu-quota'],
+    cpusetcpus: values['cpuset-cpus'] || undefined,
+    cpusetmems: values['cpuset-mems'] || undefined,
+    shmsize: values['shm-size'],
+    ulimits: json(values.ulimit),
+    squash: values.squash || undefined,
+    check: values.check || undefined,
+    steps: true,
+    rm: true,
+  };
+}
+
+/** `auto` is a table on a terminal and text elsewhere. */
+function progressOf(values: BuildValues): Exclude<ProgressMode, 'auto'> {
+  if (values.quiet || values.check) return 'quiet';
+  const asked = values.progress ?? parseProgress(process.env.BUILDKIT_PROGRESS || 'auto');
+  if (asked !== 'auto') return asked;
+  return isTerminal(2) && isTerminal(1) ? 'tty' : 'plain';
+}
+
+function outputsOf(values: BuildValues): readonly BuildOutput[] {
+  const outputs = values.output;
+  if (outputs.length > 1 && outputs.some(isFiles))
+    throw new Failure('one build writes either files (-o type=local|tar), once, or an image; build twice for both', 1);
+  return outputs;
+}
+
+const isFiles = (output: BuildOutput): output is Extract<BuildOutput, { type: 'local' | 'tar' | 'oci' | 'docker' }> =>
+  output.type === 'local' || output.type === 'tar';
+
+const tagsOf = (values: BuildValues, outputs: readonly BuildOutput[]): readonly string[] =>
+  [...values.tag, ...outputs.flatMap((output) => ('names' in output ? output.names : []))].map((tag) =>
+    familiarReference(parseReference(tag)),
+  );
+
+async function writeMetadata({ engine }: CommandContext, path: string, imageId: string, tags: readonly string[]) {
+  const { Descriptor } =
+    imageId === ''
+      ? { Descriptor: undefined }
+      : await engine.json<{ Descriptor?: { digest: string } }>('GET', `/images/${imageId}/json`);
+  const metadata = {
+    ...(imageId === '' ? {} : { 'containerimage.config.digest': imageId }),
+    ...(Descriptor === undefined
+      ? {}
+      : { 'containerimage.digest': Descriptor.digest, 'containerimage.descriptor': Descriptor }),
+    ...(tags.length === 0 ? {} : { 'image.name': tags.join(',') }),
+  };
+  writeFileSync(path, `${JSON.stringify(metadata, undefined, 2)}\n`);
+}
 
 const pair = (text: string): readonly [string, string] => {
   const at = text.indexOf('=');
