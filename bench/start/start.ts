@@ -1,14 +1,15 @@
-// How fast a container starts, against docker, podman, runc, crun and a bare C program. See README.md.
+// How fast a container starts and what it costs, against docker, podman, runc, crun and a bare C program. See README.md.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEngine } from '../../e2e/harness/engine.ts';
 import { busyboxRootfs } from '../../e2e/harness/images.ts';
-import { gantryProgram, project } from '../../e2e/harness/program.ts';
+import { project } from '../../e2e/harness/program.ts';
 import { able, type Contender, measure, print } from '../harness/measure.ts';
-import { inNamespace, installed, makeNamespace, podmanCommand, quietly, startDocker } from '../harness/peers.ts';
+import { installed, makeNamespace, quietly } from '../harness/peers.ts';
+import { api, gantryPeer, type Peer, peers } from './engines.ts';
+import { processes, pssOf } from './memory.ts';
 
 const rounds = Number(process.argv[2] ?? 20);
 const root = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
@@ -16,95 +17,48 @@ const namespace = `gantry-bench-${process.pid}`;
 const tar = `${root}/busybox.tar`;
 writeFileSync(tar, busyboxRootfs());
 
-/** One call of the engine API. */
-const api = (socketPath: string, method: string, path: string, body?: object) =>
-  new Promise<Record<string, unknown>>((done, fail) => {
-    const outgoing = request(
-      { socketPath, method, path, headers: { 'content-type': 'application/json' } },
-      async (response) => {
-        const text = Buffer.concat((await response.toArray()) as Buffer[]).toString('utf8');
-        if ((response.statusCode ?? 500) >= 400) fail(new Error(`${method} ${path}: ${text}`));
-        else done(text === '' ? {} : JSON.parse(text));
-      },
-    );
-    outgoing.once('error', fail);
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-  });
-
-const overApi = (name: string, socket: string, networkMode: string): Contender => ({
-  name,
-  async run() {
-    const body = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: networkMode } };
-    const { Id } = await api(socket, 'POST', '/containers/create', body);
-    await api(socket, 'POST', `/containers/${Id}/start`);
-    await api(socket, 'POST', `/containers/${Id}/wait`);
-    await api(socket, 'DELETE', `/containers/${Id}`);
-  },
-});
+const show = async (title: string, contenders: readonly Contender[]) =>
+  print(title, await measure(await able(contenders), rounds));
 
 async function main(): Promise<void> {
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rmSync(root, { recursive: true, force: true }));
   undo.use(makeNamespace(namespace));
-  const engine = undo.use(await startEngine());
-  const bridged: Contender[] = [
-    {
-      name: 'gantry run --rm',
-      run: () => quietly(gantryProgram, ['run', '--rm', 'busybox', 'true'], { ...process.env, ...engine.env }),
-    },
-  ];
-  const alone: Contender[] = [
-    {
-      name: 'gantry run --rm --network none',
-      run: () =>
-        quietly(gantryProgram, ['run', '--rm', '--network', 'none', 'busybox', 'true'], {
-          ...process.env,
-          ...engine.env,
-        }),
-    },
-  ];
-  const apis: Contender[] = [overApi('gantry', engine.host.slice('unix://'.length), 'bridge')];
-  if (installed('dockerd')) {
-    const docker = undo.use(await startDocker(`${root}/docker`, namespace));
-    await quietly('docker', ['import', tar, 'busybox'], docker.env);
-    const run = (...more: string[]) => quietly('docker', ['run', '--rm', ...more, 'busybox', 'true'], docker.env);
-    bridged.push({ name: 'docker run --rm', run: () => run() });
-    alone.push({ name: 'docker run --rm --network none', run: () => run('--network', 'none') });
-    apis.push(overApi('docker', `${root}/docker/docker.sock`, 'bridge'));
-  }
-  if (installed('podman')) {
-    const podman = podmanCommand(`${root}/podman`);
-    const command = (...args: string[]) => quietly(...inNamespace(namespace, [...podman.args, ...args]), podman.env);
-    await command('import', tar, 'busybox');
-    const run = (...more: string[]) => command('run', '--rm', ...more, 'localhost/busybox', 'true');
-    bridged.push({ name: 'podman run --rm', run: () => run() });
-    alone.push({ name: 'podman run --rm --network none', run: () => run('--network', 'none') });
-  }
-  print('run --rm of busybox true, on a bridge', await measure(await able(bridged), rounds));
-  print('run --rm of busybox true, without a network', await measure(await able(alone), rounds));
-  print('create, start, wait and remove over the API, on a bridge', await measure(await able(apis), rounds));
-  print('run of one bundle by the runtime alone', await measure(await able(runtimes()), rounds));
+  const ours = gantryPeer(undo.use(await startEngine()));
+  const all = [ours, ...(await peers(root, namespace, tar, undo))];
+  const run = (...more: readonly string[]): readonly Contender[] =>
+    all.map(({ name, command, image }) => ({
+      name: `${name} run --rm ${more.join(' ')}`,
+      run: () => command('run', '--rm', ...more, image, 'true'),
+    }));
+  await show('(a) run --rm of busybox true, on a bridge', run());
+  await show('(a) run --rm of busybox true, without a network', run('--network', 'none'));
+  await show('(b) create, start, wait and remove over the API, on a bridge', [
+    ...all.flatMap((peer) => overApi(peer)),
+    ...floor('the floor (g)'),
+  ]);
+  await show('(c) run of one bundle by the runtime alone', [...runtimes(), ...floor('the floor (g)')]);
+  await show('(d) exec of true in a running container', await execs(all));
+  for (const peer of all) await rate(peer);
+  for (const peer of all) await memory(peer);
 }
 
-/** `run` of one OCI bundle, and the floor. */
-function runtimes(): readonly Contender[] {
-  const bundle = `${root}/bundle`;
-  mkdirSync(`${bundle}/rootfs`, { recursive: true });
-  execFileSync('tar', ['-C', `${bundle}/rootfs`, '-xf', tar]);
-  execFileSync('runc', ['spec'], { cwd: bundle });
-  const config = JSON.parse(execFileSync('cat', [`${bundle}/config.json`], { encoding: 'utf8' }));
-  config.process.terminal = false;
-  config.process.args = ['true'];
-  config.process.rlimits = [];
-  config.root.readonly = false;
-  writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
-  let count = 0;
-  const run = (program: string, name: string): Contender => ({
-    name: `${name} run`,
-    run: () => quietly(program, ['--root', `${root}/state-${name}`, 'run', '-b', bundle, `bench${count++}`]),
-  });
-  const floor = `${root}/floor`;
-  execFileSync('cc', ['-O2', '-static', '-o', floor, `${import.meta.dirname}/floor.c`]);
+function overApi({ name, socket, image }: Peer): readonly Contender[] {
+  if (socket === undefined) return [];
+  const run = async () => {
+    const { Id } = await api(socket, 'POST', '/containers/create', { Image: image, Cmd: ['true'] });
+    await api(socket, 'POST', `/containers/${Id}/start`);
+    await api(socket, 'POST', `/containers/${Id}/wait`);
+    await api(socket, 'DELETE', `/containers/${Id}`);
+  };
+  return [{ name, run }];
+}
+
+/** The system calls no start can do without, by a program in C that does nothing else. */
+function floor(name: string): readonly Contender[] {
+  const program = `${root}/floor`;
+  execFileSync('cc', ['-O2', '-static', '-o', program, `${import.meta.dirname}/floor.c`]);
+  unpacked();
   const renew = () => {
     for (const directory of [`${root}/upper`, `${root}/work`]) {
       rmSync(directory, { recursive: true, force: true });
@@ -112,18 +66,81 @@ function runtimes(): readonly Contender[] {
     }
   };
   renew();
+  const args = [`${root}/bundle/rootfs`, `${root}/upper`, `${root}/work`, '/bin/true'];
+  // A volatile overlay mounts once.
+  return [{ name, run: () => quietly(program, args), between: async () => renew() }];
+}
+
+function unpacked(): string {
+  const bundle = `${root}/bundle`;
+  mkdirSync(`${bundle}/rootfs`, { recursive: true });
+  execFileSync('tar', ['-C', `${bundle}/rootfs`, '-xf', tar]);
+  return bundle;
+}
+
+/** `run` of one OCI bundle, whose config `gantry-runtime spec` made. */
+function runtimes(): readonly Contender[] {
+  const bundle = unpacked();
+  rmSync(`${bundle}/config.json`, { force: true });
+  execFileSync(`${project}/bin/gantry-runtime`, ['spec'], { cwd: bundle });
+  const config = JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8'));
+  Object.assign(config.process, { terminal: false, args: ['true'], rlimits: [] });
+  config.ociVersion = '1.0.2';
+  writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
+  let count = 0;
+  const run = (program: string, name: string): Contender => ({
+    name: `${name} run`,
+    run: () => quietly(program, ['--root', `${root}/state-${name}`, 'run', '-b', bundle, `bench${count++}`]),
+  });
   return [
     run(`${project}/bin/gantry-runtime`, 'gantry-runtime'),
     ...['runc', 'crun'].flatMap((name) => {
       const path = installed(name);
       return path === undefined ? [] : [run(path, name)];
     }),
-    {
-      name: 'the floor (bare C)',
-      run: () => quietly(floor, [`${bundle}/rootfs`, `${root}/upper`, `${root}/work`, '/bin/true']),
-      between: async () => renew(), // a volatile overlay mounts once
-    },
   ];
+}
+
+async function execs(all: readonly Peer[]): Promise<readonly Contender[]> {
+  for (const { command, image } of all)
+    await command('run', '-d', '--name', 'idle', '--network', 'none', image, 'sleep', '1000');
+  return all.map(({ name, command }) => ({ name: `${name} exec`, run: () => command('exec', 'idle', 'true') }));
+}
+
+/** (e) 100 containers started, 16 in flight. */
+async function rate({ name, socket, image }: Peer): Promise<void> {
+  if (socket === undefined) return;
+  const ids: string[] = [];
+  let next = 0;
+  const began = performance.now();
+  const worker = async () => {
+    while (next++ < 100) {
+      const { Id } = await api(socket, 'POST', '/containers/create', { Image: image, Cmd: ['sleep', '1000'] });
+      await api(socket, 'POST', `/containers/${Id}/start`);
+      ids.push(String(Id));
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  const seconds = (performance.now() - began) / 1000;
+  console.log(
+    `\n(e) ${name}: 100 containers started, 16 in flight: ${seconds.toFixed(2)} s, ${(100 / seconds).toFixed(1)}/s`,
+  );
+  for (const id of ids) await api(socket, 'DELETE', `/containers/${id}?force=1`);
+}
+
+/** (f) What an idle container costs beside its own process, and the engine itself, in PSS. */
+async function memory({ name, command, image, daemonPids }: Peer): Promise<void> {
+  const containers = 10;
+  const before = new Set(processes().keys());
+  for (let i = 0; i < containers; i++)
+    await command('run', '-d', '--init', '--network', 'none', '--name', `cost${i}`, image, 'sleep', '1000');
+  let kilobytes = 0;
+  for (const [pid, line] of processes()) if (!before.has(pid) && !/^sleep 1000/.test(line)) kilobytes += pssOf(pid);
+  const daemon = daemonPids().reduce((sum, pid) => sum + pssOf(pid), 0);
+  console.log(
+    `(f) ${name}: ${(kilobytes / containers / 1024).toFixed(2)} MB for each idle container, ${(daemon / 1024).toFixed(1)} MB for the engine`,
+  );
+  for (let i = 0; i < containers; i++) await command('rm', '-f', `cost${i}`);
 }
 
 await main();
