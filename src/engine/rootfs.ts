@@ -1,8 +1,8 @@
 import { close } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { isGantryError } from '#errors/index.ts';
-import { mountDetached, openInRoot } from '#linux/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
+import { mountDetached, openInRoot, statusOf } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { packTree } from '#snapshots/index.ts';
 import type { Context } from './context.ts';
@@ -36,13 +36,18 @@ export async function readFilesIn(mounts: readonly Mount[], paths: readonly stri
   }
 }
 
-/** The same below an open directory. */
+/** More than any passwd or group file; a hostile image's could fill the memory. */
+const mostBytes = 8 * 1024 * 1024;
+
+/** The same below an open directory. @throws GantryError exhausted for a file of more than 8 MiB */
 export const readFilesBelow = (root: number, paths: readonly string[]): Promise<readonly string[]> =>
   Promise.all(
     paths.map(async (path) => {
       try {
         const fd = openInRoot(root, path, 'file');
         try {
+          if (statusOf(fd).size > mostBytes)
+            throw new GantryError('exhausted', `${path} is larger than ${mostBytes} bytes`);
           return await readFile(`/proc/self/fd/${fd}`, 'utf8');
         } finally {
           close(fd);

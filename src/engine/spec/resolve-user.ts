@@ -20,9 +20,17 @@ const number = (text: string): number | undefined => {
   return value;
 };
 
+/** A number of passwd(5) or group(5). @throws GantryError invalid: a broken line must not make anybody root */
+function idOf(text: string | undefined, about: string): number {
+  const id = text === undefined ? undefined : number(text);
+  if (id === undefined) throw new GantryError('invalid', `the id of ${about} is "${text ?? ''}", which is no number`);
+  return id;
+}
+
 /**
  * Resolves `USER` against the image's own passwd(5) and group(5): `name`, `uid`, `name:group`, `uid:gid`. Without a
- * group, the user's own and every group that lists it. A number need not be listed; a name must.
+ * group, the user's own and every group that lists it. A number need not be listed; a name must. What looks like a number
+ * is one, whatever the image calls its users: `1000` is never a root that goes by that name (CVE-2026-46680).
  * @throws GantryError invalid, naming the user or group
  */
 export function resolveUser(
@@ -31,26 +39,26 @@ export function resolveUser(
   group: string,
   groupAdd: readonly string[] = [],
 ): ResolvedUser {
-  const [userPart = '', groupPart] = user.split(':', 2);
+  const [userPart = '', groupPart, more] = user.split(':');
+  if (more !== undefined) throw new GantryError('invalid', `"${user}" is not a user: use name|uid[:group|gid]`);
   const wanted = userPart === '' ? '0' : userPart;
   const users = rows(passwd);
   const groups = rows(group);
   const numeric = number(wanted);
-  const entry =
-    users.find(([name]) => name === wanted) ??
-    users.find(([, , uid]) => numeric !== undefined && uid === String(numeric));
+  const entry = users.find(([name, , uid]) => (numeric === undefined ? name === wanted : uid === String(numeric)));
   if (entry === undefined && numeric === undefined)
     throw new GantryError('invalid', `unable to find user ${wanted}: no matching entries in passwd file`, {
       code: 'user-not-found',
     });
   const gidOf = (name: string): number => {
+    const gid = number(name);
+    if (gid !== undefined) return gid;
     const row = groups.find(([known]) => known === name);
-    const gid = row?.[2] === undefined ? number(name) : number(row[2]);
-    if (gid === undefined)
+    if (row === undefined)
       throw new GantryError('invalid', `unable to find group ${name}: no matching entries in group file`, {
         code: 'group-not-found',
       });
-    return gid;
+    return idOf(row[2], `group ${name}`);
   };
   const name = entry?.[0];
   const explicit = groupPart !== undefined && groupPart !== '';
@@ -59,10 +67,10 @@ export function resolveUser(
       ? []
       : groups
           .filter(([, , , members]) => members?.split(',').includes(name))
-          .flatMap(([, , gid]) => number(gid ?? '') ?? []);
-  const gid = explicit ? gidOf(groupPart) : (number(entry?.[3] ?? '') ?? 0);
+          .map(([known, , gid]) => idOf(gid, `group ${known}`));
+  const gid = explicit ? gidOf(groupPart) : entry === undefined ? 0 : idOf(entry[3], `the group of user ${wanted}`);
   return {
-    uid: number(entry?.[2] ?? '') ?? numeric ?? 0,
+    uid: numeric ?? idOf(entry?.[2], `user ${wanted}`),
     gid,
     // With its own group among them: a setgid program must not be able to drop it (CVE-2022-36109).
     additionalGids: [...new Set([gid, ...supplementary, ...groupAdd.map(gidOf)])],
