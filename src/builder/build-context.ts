@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { GantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import { closeFd, openDirectory } from '#linux/index.ts';
 import { extractTar } from '#snapshots/index.ts';
@@ -27,13 +27,13 @@ export async function receiveContext(
   dockerfile: string,
   { secrets, signal }: { readonly secrets: BuildRequest['secrets']; readonly signal: AbortSignal },
 ): Promise<BuildContext> {
-  const remote = 'url' in source;
-  const directory = remote ? await fetchRemote(source, path, dockerfile, { secrets, signal }) : path;
+  const remote = source instanceof Readable ? undefined : source;
+  const directory = remote === undefined ? path : await fetchRemote(remote, path, dockerfile, { secrets, signal });
   // Others may look into it where a step mounts it; on this host nobody gets past the directory above.
-  if (!remote) await mkdir(directory, { mode: 0o755 });
+  if (source instanceof Readable) await mkdir(directory, { mode: 0o755 });
   const root = openDirectory(directory);
   try {
-    if (!remote) await unpackContext(source, root, signal);
+    if (source instanceof Readable) await unpackContext(source, root, signal);
     const name = posix.normalize(dockerfile).replace(/^\/+/, '');
     if (name === '..' || name.startsWith('../'))
       throw new GantryError('invalid', `the Dockerfile "${dockerfile}" must be within the build context`);
