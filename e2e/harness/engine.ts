@@ -30,6 +30,20 @@ export interface Engine extends AsyncDisposable {
 let count = 0;
 
 /**
+ * The runtime that the engine's tests run containers with, where it is not our own: `runc`, `crun`, or the path of a program
+ * with runc's command line, e.g. `GANTRY_TEST_RUNTIME=$PWD/bin/gantry-runtime npm test -- e2e/run/run.test.ts`.
+ */
+const { GANTRY_TEST_RUNTIME: other } = process.env;
+const runtimeOptions =
+  other === undefined
+    ? []
+    : [
+        ...(other.includes('/') ? ['--add-runtime', `other=${other}`] : []),
+        '--default-runtime',
+        other.includes('/') ? 'other' : other,
+      ];
+
+/**
  * A daemon of the test's own: private roots, socket and bridge, with the image `busybox`. Disposing of it removes all
  * containers, ends it, and fails where anything of it is left in the kernel.
  */
@@ -48,6 +62,7 @@ export async function startEngine(more: readonly string[] = []): Promise<Engine>
     `${root}/run`,
     '--bridge',
     bridge,
+    ...runtimeOptions,
     ...more,
   ];
   const env = { GANTRY_HOST: host, DOCKER_HOST: host, DOCKER_CONFIG: `${root}/config`, DOCKER_BUILDKIT: '0' };

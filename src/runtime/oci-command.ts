@@ -45,11 +45,17 @@ function lastError(log: string): string | undefined {
  * since their exit status says nothing.
  */
 export function ociError({ name }: OciProgram, message: string, cause?: unknown): GantryError {
-  const error = (kind: 'not-found' | 'forbidden' | 'conflict' | 'invalid', code: string) =>
-    new GantryError(kind, `${name}: ${message}`, { code, cause });
+  const error = (kind: 'not-found' | 'forbidden' | 'conflict' | 'invalid', code: string, text = message) =>
+    new GantryError(kind, `${name}: ${text}`, { code, cause });
   if (/exec format error/i.test(message)) return error('forbidden', 'command-not-executable');
+  // Clients know Docker's words, which are runc's.
+  const [, command] = /^executable file `(.*)` not found in \$PATH/.exec(message) ?? [];
+  if (command !== undefined)
+    return error('not-found', 'command-not-found', `exec: "${command}": executable file not found in $PATH`);
   if (/executable file .*not found in \$PATH|(exec|stat|executable)[^:]*:? ?.*no such file or directory/i.test(message))
     return error('not-found', 'command-not-found');
+  if (/^open executable: operation not permitted/i.test(message))
+    return error('forbidden', 'command-not-executable', `exec: permission denied: ${message}`);
   if (
     /(exec|open executable|starting container process).*(permission denied|operation not permitted|is a directory)/i.test(
       message,
