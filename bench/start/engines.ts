@@ -14,6 +14,8 @@ export interface Peer {
   readonly image: string;
   /** Processes that are the engine itself. */
   daemonPids(): readonly number[];
+  /** Command lines of what it keeps for each container beside the container's own process. */
+  readonly keeps: RegExp;
 }
 
 const pidsOf = (pattern: string): readonly number[] =>
@@ -25,6 +27,7 @@ export const gantryPeer = (engine: Engine): Peer => ({
   socket: engine.host.slice('unix://'.length),
   image: 'busybox',
   daemonPids: () => [engine.pid()],
+  keeps: /gantry-shim|^\/dev\/init/,
 });
 
 /** Debian's docker and podman where they are installed, in a network namespace of their own. */
@@ -44,14 +47,23 @@ export async function peers(
       socket: `${root}/docker/docker.sock`,
       image: 'busybox',
       daemonPids: () => pidsOf(`^(dockerd|containerd) .*${root}/docker/`),
+      keeps: /containerd-shim|docker-init/,
     });
   }
   if (installed('podman')) {
     const podman = podmanCommand(`${root}/podman`);
     const command = (...args: readonly string[]) =>
       quietly(...inNamespace(namespace, [...podman.args, ...args]), podman.env);
+    // podman mounts its store over itself, and leaves it so.
+    undo.defer(() => void spawnSync('umount', ['-l', `${root}/podman/root/overlay`]));
     await command('import', tar, 'busybox');
-    found.push({ name: 'podman', command, image: 'localhost/busybox', daemonPids: () => [] });
+    found.push({
+      name: 'podman',
+      command,
+      image: 'localhost/busybox',
+      daemonPids: () => [],
+      keeps: /conmon|catatonit/,
+    });
   }
   return found;
 }

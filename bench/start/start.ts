@@ -41,6 +41,7 @@ async function main(): Promise<void> {
   await show('(d) exec of true in a running container', await execs(all));
   for (const peer of all) await rate(peer);
   for (const peer of all) await memory(peer);
+  for (const { command } of all) await command('rm', '-f', 'idle');
 }
 
 function overApi({ name, socket, image }: Peer): readonly Contender[] {
@@ -73,7 +74,7 @@ function floor(name: string): readonly Contender[] {
 
 function unpacked(): string {
   const bundle = `${root}/bundle`;
-  mkdirSync(`${bundle}/rootfs`, { recursive: true });
+  mkdirSync(`${bundle}/rootfs/proc`, { recursive: true });
   execFileSync('tar', ['-C', `${bundle}/rootfs`, '-xf', tar]);
   return bundle;
 }
@@ -129,13 +130,13 @@ async function rate({ name, socket, image }: Peer): Promise<void> {
 }
 
 /** (f) What an idle container costs beside its own process, and the engine itself, in PSS. */
-async function memory({ name, command, image, daemonPids }: Peer): Promise<void> {
+async function memory({ name, command, image, daemonPids, keeps }: Peer): Promise<void> {
   const containers = 10;
   const before = new Set(processes().keys());
   for (let i = 0; i < containers; i++)
     await command('run', '-d', '--init', '--network', 'none', '--name', `cost${i}`, image, 'sleep', '1000');
   let kilobytes = 0;
-  for (const [pid, line] of processes()) if (!before.has(pid) && !/^sleep 1000/.test(line)) kilobytes += pssOf(pid);
+  for (const [pid, line] of processes()) if (!before.has(pid) && keeps.test(line)) kilobytes += pssOf(pid);
   const daemon = daemonPids().reduce((sum, pid) => sum + pssOf(pid), 0);
   console.log(
     `(f) ${name}: ${(kilobytes / containers / 1024).toFixed(2)} MB for each idle container, ${(daemon / 1024).toFixed(1)} MB for the engine`,
