@@ -7,11 +7,20 @@ import { gantryProgram, type Outcome, run, startService, stopProcess } from '../
 /** One person's way to the hub: paths in, responses out. */
 export type Ask = (method: string, path: string, init?: RequestInit) => Promise<Response>;
 
+/** One person's way to the pages' API, by its session. */
+export type PageAsk = (method: string, path: string, body?: unknown) => Promise<Response>;
+
 /** A hub on a data root of the test's own, that can be ended and started again. */
 export interface HubUnderTest extends AsyncDisposable {
   readonly root: string;
   readonly url: string;
   user(...args: readonly string[]): Promise<Outcome>;
+  /** `gantry hub <args> --data-root …`; what it printed, trimmed. A failure fails the test. */
+  admin(...args: readonly string[]): Promise<string>;
+  /** The pages' API without a session. */
+  visitor(): PageAsk;
+  /** Signs in on the page, and asks the pages' API with the session. */
+  page(name: string): Promise<PageAsk>;
   /** Without a name: anonymous. */
   basic(name?: string, password?: string): Ask;
   /** Answers each 401 as clients do: fetches a token for the scope that the challenge names, once. */
@@ -43,8 +52,31 @@ export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnd
       ? undefined
       : `Basic ${Buffer.from(`${name}:${password ?? passwords[name]}`).toString('base64')}`;
 
+  const pageAsk =
+    (cookie: () => string): PageAsk =>
+    (method, path, body) => {
+      const headers = new Headers({ 'x-gantry': '1', cookie: cookie() });
+      if (body === undefined) return fetch(`${urlOf(service.line)}/api/v1/${path}`, { method, headers });
+      headers.set('content-type', 'application/json');
+      return fetch(`${urlOf(service.line)}/api/v1/${path}`, { method, headers, body: JSON.stringify(body) });
+    };
+
   return {
     root,
+    async admin(...args) {
+      const { code, stdout, stderr } = await run(gantryProgram, ['hub', ...args, '--data-root', root]);
+      assert.equal(code, 0, `hub ${args.join(' ')}: ${stderr}`);
+      return stdout.trim();
+    },
+    visitor: () => pageAsk(() => ''),
+    async page(name) {
+      let cookie = '';
+      const ask = pageAsk(() => cookie);
+      const signedIn = await ask('POST', 'session', { name, password: passwords[name] ?? 'a long password' });
+      assert.equal(signedIn.status, 200, `${name} signs in`);
+      cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+      return ask;
+    },
     get url() {
       return urlOf(service.line);
     },
