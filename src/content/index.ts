@@ -1,2 +1,2 @@
 export * from './content-store.ts';
-export { createContentStore } from './layout-content-store.ts';
+export { createContentStore, indexText } from './layout-content-store.ts';

@@ -27,7 +27,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     // image-spec: image-layout.md#oci-layout-file
     if (!(await exists(`${root}/oci-layout`)))
       await replaceFile(`${root}/oci-layout`, '{"imageLayoutVersion":"1.0.0"}');
-    if (!(await exists(`${root}/index.json`))) await replaceFile(`${root}/index.json`, indexOf([]));
+    if (!(await exists(`${root}/index.json`))) await replaceFile(`${root}/index.json`, indexText([]));
   });
 
   /** Replaces a file of the layout whole: a crash leaves the old or the new one. */
@@ -135,12 +135,13 @@ export async function createContentStore({ root }: { readonly root: string }): P
       }
     },
     async writeIndex(manifests) {
-      await fileOperation('write index.json', () => replaceFile(`${root}/index.json`, indexOf(manifests)));
+      await fileOperation('write index.json', () => replaceFile(`${root}/index.json`, indexText(manifests)));
     },
   };
 }
 
-const indexOf = (manifests: ImageIndex['manifests']): string =>
+/** The bytes of an `index.json` (image-spec: image-layout.md#indexjson-file). */
+export const indexText = (manifests: ImageIndex['manifests']): string =>
   JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests } satisfies ImageIndex);
 
 const sizeMismatch = (expected: { digest?: string; size?: number }, found: number): GantryError =>

@@ -17,19 +17,24 @@ export function createCollector({
   readonly leases: Leases;
 }) {
   const pending = new Set<string>();
+  /** What something held when it was to go. */
+  const postponed = { blobs: new Set<string>(), layers: new Set<string>() };
   let unnamed = 0;
   let flushing: Promise<void> = Promise.resolve();
 
-  const removeBlob = (digest: string) =>
-    leases.deleting(digest, async () => {
+  const removeBlob = async (digest: string) => {
+    const removed = await leases.deleting(digest, async () => {
       if (table.usesBlob(digest)) return false;
       table.forgetBlob(digest);
       await content.delete(digest);
       return true;
     });
+    if (!removed && leases.holders(digest) > 0) postponed.blobs.add(digest);
+    return removed;
+  };
 
-  const removeLayer = (chainId: string) =>
-    leases.deleting(chainId, async () => {
+  const removeLayer = async (chainId: string) => {
+    const removed = await leases.deleting(chainId, async () => {
       if (table.usesChain(chainId)) return false;
       try {
         if (await driver.hasLayer(chainId)) await driver.removeLayer(chainId);
@@ -41,6 +46,9 @@ export function createCollector({
       table.dropLayer(chainId);
       return true;
     });
+    if (!removed && leases.holders(chainId) > 0) postponed.layers.add(chainId);
+    return removed;
+  };
 
   const flush = async () => {
     for (const digest of pending) {
@@ -78,6 +86,27 @@ export function createCollector({
         if (table.hasLayer(chainId) && (await removeLayer(chainId))) gone.push(chainId);
       return gone;
     },
+    /** What was to go while something held it, and is not held any more. Called when a hold ends. */
+    async retry(): Promise<void> {
+      const due = (keys: Set<string>) => {
+        const free = [...keys].filter((key) => leases.holders(key) === 0);
+        for (const key of free) keys.delete(key);
+        return free;
+      };
+      const blobs = due(postponed.blobs);
+      if (blobs.length > 0) await this.blobs(blobs);
+      for (let layers = due(postponed.layers); layers.length > 0; ) {
+        const left: string[] = [];
+        let progress = false;
+        for (const chainId of layers) {
+          if (!table.hasLayer(chainId) || (await removeLayer(chainId))) progress = true;
+          else left.push(chainId);
+        }
+        layers = progress ? left : [];
+      }
+    },
+    /** Whether a blob may be on its way in whose digest nobody knows yet. */
+    takesUnnamed: (): boolean => unnamed > 0,
     /** Everything, when the store is opened: what a crash or an earlier conflict left. */
     async everything(): Promise<void> {
       for await (const { digest } of content.list()) await removeBlob(digest);

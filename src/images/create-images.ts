@@ -1,13 +1,15 @@
 import { readdir, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { ContentStore } from '#content/index.ts';
+import { type ContentStore, indexText } from '#content/index.ts';
 import type { RegistryClient } from '#distribution/index.ts';
 import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
 import type { GraphDriver } from '#snapshots/index.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { check } from './check.ts';
 import { createCollector } from './collector.ts';
 import type { Deps, Work } from './deps.ts';
+import { hold, holdImage } from './hold.ts';
 import { chainOf, type ImageDocument } from './image-document.ts';
 import { createImageTable } from './image-table.ts';
 import type { Images } from './images.ts';
@@ -17,6 +19,7 @@ import { createLeases } from './leases.ts';
 import { load } from './load.ts';
 import { createLookup } from './lookup.ts';
 import { familiarKey, tagKey, tagReference } from './names.ts';
+import { prune } from './prune.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { remove } from './remove.ts';
@@ -24,6 +27,7 @@ import { save } from './save.ts';
 import { stagedName } from './staged-file.ts';
 import { composeImage, keepImage, storeLayer } from './store-image.ts';
 import { createTurns } from './turns.ts';
+import { usage } from './usage.ts';
 
 export interface ImagesParts {
   /** The daemon's database, in WAL with `synchronous = FULL`; tables here are named `images_…`. */
@@ -64,9 +68,11 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
       },
       async [Symbol.asyncDispose]() {
         for (const release of releases) release();
-        if (kept) return;
-        await collector.layers(chains);
-        await collector.blobs(blobs);
+        if (!kept) {
+          await collector.layers(chains);
+          await collector.blobs(blobs);
+        }
+        await collector.retry();
       },
     };
   };
@@ -80,24 +86,27 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
     await content.ingest(one(manifestBytes), { digest: descriptor.digest, size: manifestBytes.length }, options);
   };
 
+  const indexed = () =>
+    table
+      .index()
+      .map(({ descriptor, tag }) =>
+        tag === undefined
+          ? descriptor
+          : { ...descriptor, annotations: { 'org.opencontainers.image.ref.name': familiarKey(tag) } },
+      );
   const writeIndex = async () => {
     const leave = await indexTurn.enter();
     try {
-      await content.writeIndex(
-        table
-          .index()
-          .map(({ descriptor, tag }) =>
-            tag === undefined
-              ? descriptor
-              : { ...descriptor, annotations: { 'org.opencontainers.image.ref.name': familiarKey(tag) } },
-          ),
-      );
+      await content.writeIndex(indexed());
     } finally {
       leave();
     }
   };
 
-  const deps: Deps = { content, driver, registry, table, leases, layers, collector, begin, keepDocuments, writeIndex };
+  const deps: Deps = {
+    ...{ content, driver, registry, table, leases, layers, collector, begin, keepDocuments, writeIndex },
+    indexText: () => indexText(indexed()),
+  };
   const lookup = createLookup(table);
   await sweepStaging(content.staging);
   await collector.everything();
@@ -154,6 +163,14 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
       work.keep();
       return chain.at(-1)?.chainId;
     },
+
+    layerSizes: ({ layers: descriptors, config, id }) =>
+      chainOf(descriptors, config, id).map(({ chainId }) => table.sizeOfLayer(chainId) ?? 0),
+    prune: (options) => prune(deps, lookup, options),
+    hold: (image) => holdImage(deps, image),
+    holdKeys: (keys) => hold(deps, keys),
+    usage: (layerBytes) => usage(deps, lookup, layerBytes),
+    check: (options) => check(deps, options),
 
     async manifest(image) {
       const document = table.document(image.manifest.digest);

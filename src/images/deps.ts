@@ -29,4 +29,6 @@ export interface Deps {
   keepDocuments(image: ImageDocument, signal: AbortSignal | undefined): Promise<void>;
   /** Brings the layout's `index.json` up to what the tables say. */
   writeIndex(): Promise<void>;
+  /** What it should say. */
+  indexText(): string;
 }

@@ -70,6 +70,7 @@ export function createImageTable(db: DatabaseSync) {
     unpackedSize: db.prepare(
       'SELECT coalesce(sum(size), 0) AS size FROM images_manifest_layers NATURAL JOIN images_layers WHERE manifest = ?',
     ),
+    layers: db.prepare('SELECT chain_id FROM images_layers'),
     layer: db.prepare('SELECT size FROM images_layers WHERE chain_id = ?'),
     putLayer: db.prepare('INSERT OR REPLACE INTO images_layers VALUES (?, ?)'),
     dropLayer: db.prepare('DELETE FROM images_layers WHERE chain_id = ?'),
@@ -184,6 +185,24 @@ export function createImageTable(db: DatabaseSync) {
       sql.sources.all(digest, registry).map((row) => text(row.repository)),
     putSource: (digest: string, registry: string, repository: string): void =>
       void sql.putSource.run(digest, registry, repository),
+    /** What the database finds wrong with itself and with rows that name others (sqlite: integrity_check, foreign_key_check). */
+    faults: (): readonly string[] => [
+      ...db
+        .prepare('PRAGMA integrity_check')
+        .all()
+        .map((row) => text(row.integrity_check))
+        .filter((line) => line !== 'ok'),
+      ...db
+        .prepare('PRAGMA foreign_key_check')
+        .all()
+        .map((row) => `a row of ${text(row.table)} names one of ${text(row.parent)} that is not there`),
+    ],
+    /** Chain ids of all unpacked layers that are known here. */
+    layers: (): readonly string[] => sql.layers.all().map((row) => text(row.chain_id)),
+    sizeOfLayer: (chainId: string): number | undefined => {
+      const row = sql.layer.get(chainId);
+      return row === undefined ? undefined : Number(row.size);
+    },
     forgetBlob(digest: string): void {
       sql.dropBlob.run(digest);
       sql.dropSources.run(digest);

@@ -81,6 +81,68 @@ export interface Images {
     options?: { signal?: AbortSignal },
   ): Promise<string | undefined>;
   manifest(image: Image): Promise<ImageManifest>;
+  /** Bytes of the unpacked files of each layer, in order; 0 for what is not unpacked. */
+  layerSizes(image: Image): readonly number[];
+  /** Removes images that no container uses: those without a tag, or all. Names what went, and the bytes on disk it freed. */
+  prune(options: PruneImages): Promise<{ removed: readonly RemovedName[]; reclaimed: number }>;
+  /**
+   * Keeps all of an image from being collected while it is used (a build, a container that is being made); what `remove`
+   * wanted to take meanwhile goes when it is disposed of. @throws GantryError not-found where it was removed meanwhile
+   */
+  hold(image: Image): Promise<AsyncDisposable>;
+  /** The same for blobs and layers by digest and chain id, whether they are there yet or not. */
+  holdKeys(keys: readonly string[]): Promise<AsyncDisposable>;
+  /** What images take on the disk. `layerBytes` of the graph driver's `usage`. */
+  usage(layerBytes: ReadonlyMap<string, number>): Promise<ImagesUsage>;
+  /** Verifies every blob, unpacked layer and reference. See check.ts. */
+  check(options: CheckOptions): Promise<StoreReport>;
+}
+
+export type RemovedName = { readonly untagged: string } | { readonly deleted: string };
+
+export interface PruneImages {
+  /** Also what has a tag. */
+  readonly all?: boolean;
+  readonly fits?: (image: Image) => boolean;
+  readonly inUseBy?: (imageId: string) => string | undefined;
+}
+
+/** Bytes on disk: blobs and unpacked layers. What several images have is counted once in `total`. */
+export interface ImagesUsage {
+  readonly total: number;
+  readonly images: readonly { readonly image: Image; readonly size: number; readonly shared: number }[];
+  /** Layers that no image has, and blobs that none has: the builder's. */
+  readonly other: { readonly layers: readonly string[]; readonly blobs: number };
+  /** Of the content store whole. */
+  readonly blobs: number;
+}
+
+export interface CheckOptions {
+  /** Puts right what can be: documents from the database, layers from blobs and blobs from layers, what nobody uses removed. */
+  readonly repair?: boolean | undefined;
+  /** Leaves the contents of blobs and layers unread: only that all is there. */
+  readonly quick?: boolean | undefined;
+  /** Who runs on a layer, which can then not be replaced. */
+  readonly layerUser?: ((chainId: string) => string | undefined) | undefined;
+  /** Layers that others than images keep. */
+  readonly knownLayers?: ReadonlySet<string>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StoreProblem {
+  readonly kind: 'database' | 'blob' | 'image' | 'layer' | 'index' | 'container' | 'volume';
+  /** The digest, chain id, reference or container. */
+  readonly subject: string;
+  readonly problem: string;
+  /** What was done about it; absent where nothing was. */
+  readonly repaired?: string;
+}
+
+export interface StoreReport {
+  readonly blobs: number;
+  readonly layers: number;
+  readonly images: number;
+  readonly problems: readonly StoreProblem[];
 }
 
 export interface StoredLayer {

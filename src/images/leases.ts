@@ -22,6 +22,8 @@ export function createLeases() {
         }
       };
     },
+    /** How many hold a key. */
+    holders: (key: string): number => held.get(key) ?? 0,
     /** Runs `work` unless the key is held; says whether it ran. */
     async deleting(key: string, work: () => Promise<boolean>): Promise<boolean> {
       if (held.has(key) || going.has(key)) return false;

@@ -34,6 +34,8 @@ export interface FileStatus {
   readonly gid: number;
   /** Bytes. */
   readonly size: number;
+  /** Bytes on the disk: less where there are holes, more for the rest of the last block. */
+  readonly allocated: number;
   readonly links: number;
   readonly mtime: Timestamp;
   /** Of the device that the node stands for. */
@@ -203,6 +205,7 @@ export function findStatusAt(dirFd: number, name: FileName): FileStatus | undefi
     uid: b.readUInt32LE(20),
     gid: b.readUInt32LE(24),
     size: u64(40),
+    allocated: u64(48) * 512,
     mtime: { seconds: Number(b.readBigInt64LE(112)), nanoseconds: b.readUInt32LE(120) },
     rdevMajor: b.readUInt32LE(128),
     rdevMinor: b.readUInt32LE(132),

@@ -1,3 +1,4 @@
+export { allocatedBytes } from './allocated-bytes.ts';
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
 export { forgetUdpFlows } from './conntrack.ts';

@@ -23,6 +23,13 @@ export interface GraphDriver {
   /** Removes an unpacked layer. @throws GantryError conflict where a diff or another layer stands on it */
   removeLayer(chainId: string): Promise<void>;
   layers(): AsyncIterable<{ chainId: string; parent: string | undefined; size: number }>;
+  /**
+   * Puts the layer `from` in the place of `chainId`, whose tree goes (or is missing already); for repairs. Both stand on the
+   * same parent; nothing may be mounted on `chainId`. @throws GantryError not-found
+   */
+  replaceLayer(from: string, chainId: string): Promise<void>;
+  /** What each layer and diff takes on the disk, directories included: as `du` counts. */
+  usage(): AsyncIterable<{ kind: 'layer' | 'diff'; id: string; bytes: number }>;
 
   /**
    * A `volatile` diff is never synced and so is discarded when the driver opens after the machine went down; in the same

@@ -38,6 +38,8 @@ export interface SnapshotStore {
   /** Turns a diff's directory into a layer's. */
   promoteDiff(id: string, chainId: string, size: number): Promise<void>;
   removeLayer(chainId: string): Promise<void>;
+  /** Moves a layer to the place of another, whose tree goes. */
+  replaceLayer(from: string, chainId: string): Promise<void>;
   /** Idempotent. */
   removeDiff(id: string): Promise<void>;
 }
@@ -184,6 +186,20 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
         });
       layers.delete(chainId);
       await remove(at.layers, parseDigest(chainId).hex);
+    },
+    async replaceLayer(from, chainId) {
+      const record = layer(from);
+      await fileOperation(`put layer ${from} in the place of ${chainId}`, async () => {
+        const doomed = randomUUID();
+        const gone = layers.has(chainId);
+        // A crash between the two leaves the layer missing, and the new one under its own name: a repair goes on from there.
+        if (gone) renameSync(layerPath(chainId), `${at.staging}/${doomed}`);
+        renameSync(layerPath(from), layerPath(chainId));
+        layers.delete(from);
+        layers.set(chainId, record);
+        await syncDirectory(at.layers);
+        if (gone) await removeIn(at.staging, doomed);
+      });
     },
     removeDiff,
   };

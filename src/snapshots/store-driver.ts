@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import { closeFd, type FileStatus, openDirectory, statusOf } from '#linux/index.ts';
+import { allocatedBytes, closeFd, type FileStatus, openDirectory, statusOf } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
 import { extractTar } from './extract-tar.ts';
 import type { Extracted } from './extractor.ts';
@@ -32,6 +32,8 @@ const sameAccess = (a: Access, b: Access): boolean => a.mode === b.mode && a.uid
 /** A graph driver on a store. A layer tar has an entry for the root directory only where its mode or owner changed. */
 export function createStoreDriver(store: SnapshotStore, layering: Layering): GraphDriver {
   const preparing = new Set<string>();
+  /** Bytes on disk of layers, which never change. */
+  const allocated = new Map<string, number>();
 
   async function withTree<T>(directory: string, use: (treeFd: number) => Promise<T> | T): Promise<T> {
     const fd = openDirectory(`${directory}/diff`);
@@ -110,6 +112,24 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     removeLayer: (chainId) => store.removeLayer(chainId),
     async *layers() {
       for (const [chainId, record] of store.layers) yield { chainId, parent: record.parent, size: record.size };
+    },
+
+    replaceLayer: async (from, chainId) => {
+      allocated.delete(chainId);
+      await store.replaceLayer(from, chainId);
+    },
+    async *usage() {
+      for (const chainId of store.layers.keys()) {
+        const known = allocated.get(chainId) ?? (await allocatedBytes(store.layerPath(chainId)));
+        if (known === undefined) continue; // removed meanwhile
+        allocated.set(chainId, known);
+        yield { kind: 'layer', id: chainId, bytes: known };
+      }
+      for (const chainId of allocated.keys()) if (!store.layers.has(chainId)) allocated.delete(chainId);
+      for (const id of store.diffs.keys()) {
+        const bytes = await allocatedBytes(store.diffPath(id));
+        if (bytes !== undefined) yield { kind: 'diff', id, bytes };
+      }
     },
 
     async createDiff(id, parent, { volatile = false } = {}) {

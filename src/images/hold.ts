@@ -1,0 +1,31 @@
+import { GantryError } from '#errors/index.ts';
+import type { Deps } from './deps.ts';
+import { chainOf } from './image-document.ts';
+import type { Image } from './images.ts';
+
+/**
+ * Keeps blobs and unpacked layers, by digest and chain id, from being collected until it is disposed of, whether they are
+ * there yet or not. What an `rmi` wanted to take meanwhile goes then.
+ */
+export async function hold({ leases, collector }: Deps, keys: readonly string[]): Promise<AsyncDisposable> {
+  const release = await leases.hold(keys);
+  return {
+    async [Symbol.asyncDispose]() {
+      release();
+      await collector.retry();
+    },
+  };
+}
+
+/** The same for all that an image is made of. @throws GantryError not-found where it was removed meanwhile */
+export async function holdImage(deps: Deps, image: Image): Promise<AsyncDisposable> {
+  const chain = chainOf(image.layers, image.config, image.id);
+  const held = await hold(deps, [
+    image.id,
+    image.manifest.digest,
+    ...chain.flatMap(({ descriptor, chainId }) => [descriptor.digest, chainId]),
+  ]);
+  if (deps.table.holdsManifest(image.manifest.digest)) return held;
+  await held[Symbol.asyncDispose]();
+  throw new GantryError('not-found', `No such image: ${image.id}`, { code: 'image-not-found' });
+}
