@@ -1,94 +1,29 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { after, afterEach, before, suite, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import type { RuntimeSpec } from '#oci/index.ts';
 import { listenForTerminal } from './receive-terminal.ts';
+import { openWorkbench, program, reasonToSkip, type Workbench } from './workbench.ts';
 
-const program = fileURLToPath(new URL('../../bin/gantry-runtime', import.meta.url));
-const busybox = '/bin/busybox';
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is not installed' }, () => {
+suite('gantry-runtime', { skip: reasonToSkip }, () => {
+  let bench: Workbench;
   let home: string;
   let root: string;
   let bundle: string;
-
   before(() => {
-    home = mkdtempSync('/tmp/gantry-rt-');
-    root = `${home}/state`;
-    bundle = `${home}/bundle`;
-    mkdirSync(`${bundle}/rootfs/bin`, { recursive: true });
-    copyFileSync(busybox, `${bundle}/rootfs/bin/busybox`);
-    for (const applet of ['sh', 'sleep', 'cat', 'id', 'hostname', 'stty', 'tail', 'grep', 'readlink'])
-      symlinkSync('busybox', `${bundle}/rootfs/bin/${applet}`);
+    bench = openWorkbench('gtrt');
+    ({ home, root, bundle } = bench);
   });
-  afterEach(() => {
-    for (const id of succeed('list', '--quiet').split('\n').filter(Boolean)) runtime('delete', '--force', id);
-  });
-  after(() => rmSync(home, { recursive: true, force: true }));
-
-  /** Output goes to files: a container that lives on keeps what it inherited, and would hold up a pipe. */
-  function runtime(...words: readonly string[]) {
-    const [out, err] = [`${home}/stdout`, `${home}/stderr`];
-    const stdio = ['ignore', openSync(out, 'w'), openSync(err, 'w')] as const;
-    const { status } = spawnSync(program, ['--root', root, ...words], { stdio: [...stdio], timeout: 20_000 });
-    for (const fd of stdio.slice(1)) closeSync(Number(fd));
-    return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') };
-  }
-
-  function succeed(...words: readonly string[]): string {
-    const { status, stdout, stderr } = runtime(...words);
-    assert.equal(status, 0, `${words.join(' ')}: ${stderr}`);
-    return stdout;
-  }
-
-  function refuse(pattern: RegExp, ...words: readonly string[]): void {
-    const { status, stderr } = runtime(...words);
-    assert.notEqual(status, 0, `${words.join(' ')} succeeded`);
-    assert.match(stderr, pattern);
-  }
-
-  const state = (id: string) => JSON.parse(succeed('state', id)) as { status: string; pid: number; bundle: string };
-
-  /** Until the container has the status; each question takes tens of milliseconds, so no more waiting is needed. */
-  function waitFor(id: string, status: string): void {
-    const end = performance.now() + 10_000;
-    while (state(id).status !== status) assert.ok(performance.now() < end, `${id} never became ${status}`);
-  }
-
-  /** Writes the bundle's config.json: what `spec` gives, with a script to run and changes. */
-  function configure(script: string, change: (config: Writable<RuntimeSpec>) => void = () => undefined): void {
-    rmSync(`${bundle}/config.json`, { force: true });
-    succeed('spec', '--bundle', bundle);
-    const config = JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8')) as Writable<RuntimeSpec>;
-    if (config.process !== undefined)
-      config.process = { ...config.process, terminal: false, args: ['/bin/sh', '-c', script], env: ['PATH=/bin'] };
-    change(config);
-    writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
-  }
-
-  function assertNothingLeft(): void {
-    assert.deepEqual(existsSync(root) ? readdirSync(root) : [], []);
-    assert.equal(execFileSync('find', ['/sys/fs/cgroup', '-name', '*gtrt*'], { encoding: 'utf8' }), '');
-  }
+  afterEach(() => bench.clear());
+  after(() => bench[Symbol.dispose]());
+  const runtime: Workbench['runtime'] = (...words) => bench.runtime(...words);
+  const succeed: Workbench['succeed'] = (...words) => bench.succeed(...words);
+  const refuse: Workbench['refuse'] = (pattern, ...words) => bench.refuse(pattern, ...words);
+  const state: Workbench['state'] = (id) => bench.state(id);
+  const waitFor: Workbench['waitFor'] = (id, status) => bench.waitFor(id, status);
+  const configure: Workbench['configure'] = (script, change) => bench.configure(script, change);
+  const assertNothingLeft = () => bench.assertNothingLeft();
 
   test('run gives the output and exit code of its process and leaves nothing', () => {
     configure('id -u; hostname; readlink /proc/self/ns/pid; echo err >&2; exit 9');
@@ -279,8 +214,8 @@ suite('gantry-runtime', { skip: existsSync(busybox) ? false : 'busybox-static is
         (config) => Object.assign(config.linux as object, { resources: { memory: { limit: '1g' } } }),
       ],
       [
-        /\/hooks\/prestart is .*does not support it/,
-        (config) => Object.assign(config, { hooks: { prestart: [{ path: '/bin/true' }] } }),
+        /\/linux\/netDevices is .*does not support it/,
+        (config) => Object.assign(config.linux ?? {}, { netDevices: { eth1: { name: 'eth0' } } }),
       ],
       [
         /\/root\/path is ".*no-such-root"; there is no such directory/,
