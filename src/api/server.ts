@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { isGantryError, messageOf } from '#errors/index.ts';
 import { archiveApi } from './archive-api.ts';
@@ -60,6 +61,15 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   archiveApi(app, deps);
   imagesApi(app, deps);
   const buildSessions = buildApi(app, deps);
+  const taken = new Set<Duplex>();
+  app.server.on('upgrade', (_request, socket: Duplex) => {
+    taken.add(socket);
+    socket.once('close', () => taken.delete(socket));
+  });
   app.server.on('upgrade', createHijackHandler(deps, buildSessions));
+  // A server that closes waits for these too, and does not count them among the connections it ends.
+  app.addHook('preClose', async () => {
+    for (const socket of taken) socket.destroy();
+  });
   return app;
 }
