@@ -80,3 +80,20 @@ describe('the daemon is killed with SIGKILL', () => {
       assert.equal((await engine.gantry(['rm', '-f', id])).code, 0);
   });
 });
+
+describe('the daemon is ended with SIGTERM', () => {
+  test('it goes although somebody is attached, and the container goes on', async () => {
+    await using engine = await startEngine();
+    const attached = engine.gantry(['run', '-i', '--name', 'kept', 'busybox', 'sh', '-c', 'echo up; exec sleep 1000']);
+    const { Pid } = await until(async () => {
+      const { stdout } = await engine.gantry(['inspect', '-f', '{{json .State}}', 'kept']);
+      const state = stdout.trim() === '' ? undefined : (JSON.parse(stdout) as { Running: boolean; Pid: number });
+      return state?.Running ? state : undefined;
+    });
+    await engine.restart();
+    assert.notEqual((await attached).code, 0);
+    process.kill(Pid, 0);
+    assert.equal((await engine.gantry(['exec', 'kept', 'echo', 'alive'])).stdout, 'alive\n');
+    await engine.gantry(['rm', '-f', 'kept']);
+  });
+});

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 
 export const project = resolve(import.meta.dirname, '../..');
 export const gantryProgram = `${project}/bin/gantry`;
+// What the starters run must be of the present sources.
+execFileSync(process.execPath, [`${project}/scripts/build-programs.mjs`], { stdio: ['ignore', 'ignore', 'inherit'] });
 
 export interface Outcome {
   readonly code: number;
