@@ -18,6 +18,8 @@ export interface Store extends AsyncDisposable {
   staged(): string[];
   /** Closes the database and opens everything again on the same root, as a daemon that starts. */
   reopen(): Promise<Store>;
+  /** Closes it and leaves its files. */
+  close(): void;
 }
 
 /** A whole image store in a root of its own, on the real driver. */
@@ -27,14 +29,20 @@ export async function openStore(
   const root = options.root ?? (await mkdtemp(`${tmpdir()}/gantry-images-`));
   const db = new DatabaseSync(`${root}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-  const content = await createContentStore({ root: `${root}/content` });
+  const content = await createContentStore({ root: `${root}/content`, exclusive: true });
   const driver =
     options.driver === 'vfs'
       ? await createVfsDriver({ root: `${root}/vfs` })
       : await createOverlay2Driver({ root: `${root}/overlay2` });
   const registry = createRegistryClient();
   const images = await createImages({ db, content, driver, registry });
-  let reopened = false;
+  let closed = false;
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    registry[Symbol.dispose]();
+    db.close();
+  };
   return {
     root,
     images,
@@ -44,15 +52,13 @@ export async function openStore(
     layers: async () => (await Array.fromAsync(driver.layers())).map(({ chainId }) => chainId).toSorted(),
     staged: () => (existsSync(content.staging) ? readdirSync(content.staging) : []),
     reopen() {
-      reopened = true;
-      registry[Symbol.dispose]();
-      db.close();
+      close();
       return openStore({ ...options, root });
     },
+    close,
     async [Symbol.asyncDispose]() {
-      if (reopened) return;
-      registry[Symbol.dispose]();
-      db.close();
+      if (closed) return;
+      close();
       await rm(root, { recursive: true, force: true });
     },
   };

@@ -11,10 +11,17 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const READ_LIMIT = 8 << 20;
 
 /**
- * A content store in `root` (made where missing), with what crashes left in `staging` swept.
+ * A content store in `root` (made where missing), with what crashes left in `staging` swept: what is older than a day, and
+ * where this process is the only one that opens it (`exclusive`) the store's own temporary files whatever their age.
  * @throws GantryError forbidden, exhausted (the directory cannot be written)
  */
-export async function createContentStore({ root }: { readonly root: string }): Promise<ContentStore> {
+export async function createContentStore({
+  root,
+  exclusive = false,
+}: {
+  readonly root: string;
+  readonly exclusive?: boolean;
+}): Promise<ContentStore> {
   const staging = `${root}/staging`;
   const path = (digest: string): string => {
     const { algorithm, hex } = parseDigest(digest);
@@ -23,7 +30,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
   await fileOperation(`open the content store ${root}`, async () => {
     for (const directory of [staging, `${root}/blobs/sha256`, `${root}/blobs/sha512`])
       await mkdir(directory, { recursive: true, mode: 0o700 });
-    await sweep(staging);
+    await sweep(staging, exclusive);
     // image-spec: image-layout.md#oci-layout-file
     if (!(await exists(`${root}/oci-layout`)))
       await replaceFile(`${root}/oci-layout`, '{"imageLayoutVersion":"1.0.0"}');
@@ -32,7 +39,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
 
   /** Replaces a file of the layout whole: a crash leaves the old or the new one. */
   async function replaceFile(target: string, text: string): Promise<void> {
-    const temporary = `${staging}/${randomUUID()}`;
+    const temporary = `${staging}/${temporaryName()}`;
     try {
       await writeFile(temporary, text, { flush: true });
       await rename(temporary, target);
@@ -86,7 +93,7 @@ export async function createContentStore({ root }: { readonly root: string }): P
     },
     async ingest(source, expected = {}, { signal } = {}) {
       const algorithm = expected.digest === undefined ? 'sha256' : parseDigest(expected.digest).algorithm;
-      const temporary = `${staging}/${randomUUID()}`;
+      const temporary = `${staging}/${temporaryName()}`;
       return fileOperation(`store blob ${expected.digest ?? ''}`.trimEnd(), async () => {
         try {
           const blob = await writeHashed(temporary, source, { algorithm, limit: expected.size, signal });
@@ -189,11 +196,15 @@ async function openBlob(path: string, digest: string): Promise<FileHandle> {
   });
 }
 
-async function sweep(staging: string): Promise<void> {
+const temporaryName = (): string => `blob-${randomUUID()}`;
+
+async function sweep(staging: string, exclusive: boolean): Promise<void> {
   for (const name of await readdir(staging)) {
     const path = `${staging}/${name}`;
     const found = await stat(path).catch(ifMissing(undefined));
-    if (found !== undefined && Date.now() - found.mtimeMs > DAY_MS) await rm(path, { recursive: true, force: true });
+    if (found === undefined) continue;
+    const stale = Date.now() - found.mtimeMs > DAY_MS || (exclusive && name.startsWith('blob-'));
+    if (stale) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -35,7 +35,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   const db = new DatabaseSync(`${dataRoot}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
 
-  const content = await createContentStore({ root: `${dataRoot}/content` });
+  const content = await createContentStore({ root: `${dataRoot}/content`, exclusive: true });
   const overlay =
     options.storageDriver === 'overlay2' || (options.storageDriver === undefined && (await overlaySupported(dataRoot)));
   const driver = overlay

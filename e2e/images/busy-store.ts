@@ -1,0 +1,39 @@
+// A process of its own that does to a store what an engine does, one thing after the other, until it is killed:
+// `node busy-store.ts ROOT REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`.
+import { createReadStream, readdirSync } from 'node:fs';
+import { isGantryError } from '#errors/index.ts';
+import { seededRandom } from './seeded-random.ts';
+import { openStore } from './store.ts';
+
+const [, , root = '', registry = '', seed = '1'] = process.argv;
+const random = seededRandom(Number(seed));
+const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
+const archives = readdirSync(`${root}/archives`).map((name) => `${root}/archives/${name}`);
+const tell = (line: string) => process.stdout.write(`${line}\n`);
+
+tell('begins');
+const { images } = await openStore({ root });
+tell('opened');
+const names = ['one', 'two', 'three'].map((name) => `${registry}/ana/${name}:v1`);
+
+const pulls = async () => {
+  const name = pick(names) ?? '';
+  tell(`+ ${name} ${(await images.pull(name, {})).id}`);
+};
+const removes = async () => {
+  const name = pick((await images.list()).flatMap(({ tags }) => tags));
+  if (name === undefined) return;
+  tell(`? ${name}`);
+  await images.remove(name, { force: true });
+  tell(`- ${name}`);
+};
+const loads = async () => {
+  for (const name of await images.load(createReadStream(pick(archives) ?? '')))
+    tell(`+ ${name} ${(await images.get(name)).id}`);
+};
+for (;;) {
+  const work = [pick([pulls, removes, loads]), pick([pulls, removes, loads])].map((act) => act?.());
+  // One that another of the two removes at the same moment is not there any more.
+  for (const result of await Promise.allSettled(work))
+    if (result.status === 'rejected' && !isGantryError(result.reason, 'not-found')) throw result.reason;
+}
