@@ -5,8 +5,8 @@ import { GantryError } from '#errors/index.ts';
 export interface Quotas {
   /** Bytes and repositories in use. */
   usage(owner: number): { bytes: number; repositories: number };
-  /** Bytes that may still come; Infinity without a limit. */
-  room(owner: number): number;
+  /** The most bytes that the namespace may hold; Infinity without a limit. */
+  most(owner: number): number;
   /** @throws GantryError forbidden (code `quota-exceeded`) where more is held than may be; within a transaction */
   check(owner: number): void;
 }
@@ -19,15 +19,16 @@ export function createQuotas({ db }: { readonly db: DatabaseSync }): Quotas {
   );
   const repositoriesHeld = db.prepare('SELECT count(*) AS n FROM repositories WHERE account = ?');
   const held = (owner: number) => Number(bytesHeld.get(owner)?.n);
-  const room = (owner: number): number => {
+  const most = (owner: number): number => {
     const quota = limits.get(owner)?.quota_bytes;
-    return typeof quota === 'number' ? quota - held(owner) : Number.POSITIVE_INFINITY;
+    return typeof quota === 'number' ? quota : Number.POSITIVE_INFINITY;
   };
   return {
-    room,
+    most,
     usage: (owner) => ({ bytes: held(owner), repositories: Number(repositoriesHeld.get(owner)?.n) }),
     check(owner) {
-      if (room(owner) < 0) throw quotaExceeded(String(limits.get(owner)?.name));
+      const limit = most(owner);
+      if (limit < Number.POSITIVE_INFINITY && held(owner) > limit) throw quotaExceeded(String(limits.get(owner)?.name));
     },
   };
 }

@@ -31,7 +31,7 @@ export class RangeInvalid extends GantryError {
  * the hub; after a day they are swept. The newest request on an upload wins: an older one that still hangs is ended.
  */
 export interface Uploads {
-  /** @throws GantryError exhausted (code `too-many-uploads`), forbidden (`quota-exceeded`) */
+  /** @throws GantryError exhausted (code `too-many-uploads`) */
   begin(target: PushTarget): Promise<Upload>;
   /** @throws GantryError not-found (code `upload-unknown`), also for somebody else's */
   find(target: PushTarget, id: string): Promise<Upload>;
@@ -75,7 +75,7 @@ export function createUploads({
   readonly db: DatabaseSync;
   readonly content: Pick<ContentStore, 'staging' | 'adopt'>;
   readonly blobs: Pick<Blobs, 'link'>;
-  readonly quotas: Pick<Quotas, 'room'>;
+  readonly quotas: Pick<Quotas, 'most'>;
 }): Uploads {
   const insert = db.prepare('INSERT INTO uploads (id, account, repository, started) VALUES (?, ?, ?, ?)');
   const one = db.prepare('SELECT 1 FROM uploads WHERE id = ? AND account = ? AND repository = ?');
@@ -139,7 +139,6 @@ export function createUploads({
         throw new GantryError('exhausted', `${target.account.name} has ${mostOpen} uploads open; finish or drop some`, {
           code: 'too-many-uploads',
         });
-      if (quotas.room(target.owner) <= 0) throw quotaExceeded(namespaceOf(target.name));
       const id = randomUUID();
       await writeFile(fileOf(id), '', { flag: 'wx', mode: 0o600 });
       insert.run(id, target.account.id, target.name, Date.now());
@@ -157,8 +156,8 @@ export function createUploads({
           work.hashed = offset;
         }
         try {
-          const room = quotas.room(upload.target.owner);
-          const mayEnd = Math.max(offset, room);
+          // What is held is counted when the blob is linked: these bytes may be there already, and then cost nothing.
+          const mayEnd = Math.max(offset, quotas.most(upload.target.owner));
           const beyond = mayEnd < offset + limit ? () => quotaExceeded(namespaceOf(upload.target.name)) : tooManyBytes;
           await copyIn(addAbortSignal(signal, source), file, work, Math.min(offset + limit, mayEnd), beyond);
           if (range !== undefined && work.hashed !== offset + limit)
