@@ -70,8 +70,8 @@ describe('who a process is, and what it is given', () => {
 
   test('CVE-2026-46680: an image cannot call its root by the number that was to keep it from being root', async () => {
     const passwd = 'root:x:0:0::/:\n1000:x:0:0::/:\n4294967296:x:0:0::/:\nbroken:x:none:0::/:\n';
-    await hostileImage(engine, 'numbers', [{ name: 'etc/passwd', type: 'file', text: passwd }], ['USER 4294967296']);
-    const own = await gantry('run', '--rm', 'numbers', 'id', '-u');
+    await hostileImage(engine, 'numbers', [{ name: 'etc/passwd', type: 'file', text: passwd }]);
+    const own = await gantry('run', '--rm', '-u', '4294967296', 'numbers', 'id', '-u');
     assert.deepEqual([own.code, own.stdout], [125, '']);
     assert.equal(await ok('run', '--rm', '-u', '1000', 'numbers', 'id', '-u'), '1000\n');
     assert.equal((await gantry('run', '--rm', '-u', 'broken', 'numbers', 'id', '-u')).stdout, '');

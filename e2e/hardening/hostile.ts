@@ -27,12 +27,11 @@ export const probeMount = (): readonly string[] => ['-v', `${compileProbe()}:/pr
 export const callNumber = (name: string): string =>
   String(syscallTables[process.arch === 'arm64' ? 'arm64' : 'x64'][name] ?? -1);
 
-/** busybox with other entries in place of its own; what is below a replaced directory goes too. `changes` are lines of a Dockerfile. */
+/** busybox with other entries in place of its own; what is below a replaced directory goes too. */
 export async function hostileImage(
   engine: Engine,
   name: string,
   entries: readonly (NewTarHeader & { readonly text?: string })[],
-  changes: readonly string[] = [],
 ): Promise<void> {
   const own = entries.map((entry) => entry.name.replace(/\/$/, ''));
   const chunks: Uint8Array[] = [];
@@ -50,11 +49,6 @@ export async function hostileImage(
       yield text === undefined ? { header } : { header, body: Buffer.from(text) };
   };
   for await (const chunk of packEntries(all())) chunks.push(chunk);
-  const base = changes.length === 0 ? name : `${name}-base`;
-  const path = `/images/create?fromSrc=-&repo=${base}&tag=latest`;
-  const { text } = await engine.api('POST', path, Buffer.concat(chunks));
+  const { text } = await engine.api('POST', `/images/create?fromSrc=-&repo=${name}&tag=latest`, Buffer.concat(chunks));
   if (!text.includes('sha256:')) throw new Error(`importing ${name}: ${text}`);
-  if (changes.length === 0) return;
-  const built = await engine.gantry(['build', '-t', name, '-'], { input: `FROM ${base}\n${changes.join('\n')}\n` });
-  if (built.code !== 0) throw new Error(`building ${name}: ${built.stderr}`);
 }

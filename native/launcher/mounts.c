@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include "kernel.h"
 #include "steps.h"
 
-enum attach_kind { ATTACH_DIRECTORY, ATTACH_AS_SOURCE, ATTACH_NO_LINKS };
+enum attach_kind { ATTACH_DIRECTORY, ATTACH_AS_SOURCE, ATTACH_NO_LINKS, ATTACH_IN_PROC };
+enum { PROC_MAGIC = 0x9fa0, PROC_ROOT_INODE = 1 };
 
 static int close_keeping_errno(int fd) {
   int error = errno;
@@ -116,15 +118,33 @@ int step_root(struct steps *steps, const struct plan_arg *args) {
   return 0;
 }
 
+static bool is_proc_root(int fd) {
+  struct statfs fs;
+  struct stat node;
+  return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_MAGIC && fstat(fd, &node) == 0 && node.st_ino == PROC_ROOT_INODE;
+}
+
+// CVE-2019-16884, CVE-2025-52881: what is written to /proc must reach the kernel, so nothing is mounted over a part of it.
+// Whatever links led there: the place is asked what it is. All of it may be covered by another /proc.
+static bool shadows_proc(int mount, int target) {
+  struct statfs place;
+  return fstatfs(target, &place) == 0 && place.f_type == PROC_MAGIC && !(is_proc_root(target) && is_proc_root(mount));
+}
+
 int step_attach(struct steps *steps, const struct plan_arg *args) {
   const char *destination = args[0].bytes;
   enum attach_kind kind = (enum attach_kind)args[1].number;
   struct stat source;
-  if (kind == ATTACH_AS_SOURCE && fstat(steps->mount, &source) < 0) return -1;
-  int target = kind == ATTACH_AS_SOURCE && !S_ISDIR(source.st_mode)
+  bool as_source = kind == ATTACH_AS_SOURCE || kind == ATTACH_IN_PROC;
+  if (as_source && fstat(steps->mount, &source) < 0) return -1;
+  int target = as_source && !S_ISDIR(source.st_mode)
                    ? in_root_file(steps, destination)
                    : in_root_directory(steps, destination, 0755, 0, 0, kind == ATTACH_NO_LINKS ? LINKS_REFUSED : LINKS_INSIDE);
   if (target < 0) return step_fail(steps, errno, destination);
+  if (kind != ATTACH_IN_PROC && shadows_proc(steps->mount, target)) {
+    close(target);
+    return step_fail(steps, EPERM, destination);
+  }
   if (sys_move_mount(steps->mount, target, "", MOVE_MOUNT_T_EMPTY_PATH) < 0) {
     close_keeping_errno(target);
     return step_fail(steps, errno, destination);

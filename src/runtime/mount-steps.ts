@@ -155,6 +155,15 @@ const describe = (mount: Mount): string =>
 const named = (steps: readonly PlanStep[], about: string): readonly PlanStep[] =>
   steps.map((step) => ({ ...step, about }));
 
+/** Files of /proc that only tell, and that others (lxcfs) stand in for, as runc has them. Nothing else there is covered. */
+const procFiles: ReadonlySet<string> = new Set(
+  ['cpuinfo', 'diskstats', 'meminfo', 'stat', 'swaps', 'uptime', 'loadavg', 'slabinfo', 'sys/kernel/ns_last_pid'].map(
+    (name) => `/proc/${name}`,
+  ),
+);
+
+const bindKind = (destination: string): number => (procFiles.has(destination) ? 3 : 1);
+
 /**
  * The steps for one mount (runtime-spec: config.md#mounts). /proc and /sys are reached without links (CVE-2019-16884).
  * @throws GantryError invalid | unsupported, naming the destination
@@ -166,7 +175,7 @@ export function mountSteps(mount: Mount): readonly PlanStep[] {
       'invalid',
       `mount at "${mount.destination}": the destination must be an absolute path below /`,
     );
-  const kind = options.bind ? 1 : mount.type === 'proc' || mount.type === 'sysfs' ? 2 : 0;
+  const kind = options.bind ? bindKind(mount.destination) : mount.type === 'proc' || mount.type === 'sysfs' ? 2 : 0;
   return named(
     [
       ...currentMountSteps(mount, options),

@@ -80,7 +80,10 @@ export const operations = {
   setattr: [44, 'nnnn'],
   /** Where the current mount goes: it becomes the root in which every later path is resolved. */
   root: [45, 's'],
-  /** destination in the root, made if missing. 0 a directory, 1 as the source is, 2 a directory reached without links */
+  /**
+   * destination in the root, made if missing. 0 a directory, 1 as the source is, 2 a directory reached without links,
+   * 3 as the source is, and it may cover a file of /proc: EPERM for all others there
+   */
   attach: [46, 'sn'],
   /** target, path */
   symlink: [47, 'ss'],
