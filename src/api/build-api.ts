@@ -123,7 +123,7 @@ function pruneRequestOf(query: Query): PruneRequest {
   const wanted = filters(query.filters);
   refuseFilters(wanted, ['until', 'unused-for', 'id', 'type']);
   const [age] = [...(wanted.get('until') ?? []), ...(wanted.get('unused-for') ?? [])];
-  const types = wanted.get('type');
+  const types = wanted.get('type') ?? (flag(query.all) ? undefined : ['regular']);
   const ids = wanted.get('id');
   for (const type of types ?? [])
     if (type !== 'regular' && type !== 'exec.cachemount')

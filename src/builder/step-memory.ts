@@ -27,7 +27,6 @@ export interface StepMemory {
 }
 
 interface Remembered extends StepInputs {
-  readonly key: string;
   readonly original: string;
 }
 
@@ -37,18 +36,21 @@ const mostShown = 60;
 
 export function createStepMemory(db: DatabaseSync): StepMemory {
   db.exec(`
-    CREATE TABLE IF NOT EXISTS build_inputs (
-      slot TEXT PRIMARY KEY, kind TEXT NOT NULL, parent TEXT NOT NULL, remembered BLOB NOT NULL, used INTEGER NOT NULL
+    CREATE TABLE IF NOT EXISTS build_steps (
+      key TEXT PRIMARY KEY, slot TEXT NOT NULL, kind TEXT NOT NULL, parent TEXT NOT NULL, remembered BLOB NOT NULL,
+      used INTEGER NOT NULL
     ) STRICT;
-    CREATE INDEX IF NOT EXISTS build_inputs_by_parent ON build_inputs (parent, kind, used);
+    CREATE INDEX IF NOT EXISTS build_steps_by_slot ON build_steps (slot, used);
+    CREATE INDEX IF NOT EXISTS build_steps_by_parent ON build_steps (parent, kind, used);
   `);
-  const bySlot = db.prepare('SELECT remembered FROM build_inputs WHERE slot = ?');
+  const byKey = db.prepare('SELECT 1 FROM build_steps WHERE key = ?');
+  const bySlot = db.prepare('SELECT remembered FROM build_steps WHERE slot = ? ORDER BY used DESC LIMIT 1');
   const byParent = db.prepare(
-    'SELECT remembered FROM build_inputs WHERE parent = ? AND kind = ? ORDER BY used DESC LIMIT 1',
+    'SELECT remembered FROM build_steps WHERE parent = ? AND kind = ? ORDER BY used DESC LIMIT 1',
   );
-  const insert = db.prepare('INSERT OR REPLACE INTO build_inputs VALUES (?, ?, ?, ?, ?)');
+  const insert = db.prepare('INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?)');
   const trim = db.prepare(
-    'DELETE FROM build_inputs WHERE slot IN (SELECT slot FROM build_inputs ORDER BY used DESC LIMIT -1 OFFSET ?)',
+    'DELETE FROM build_steps WHERE key IN (SELECT key FROM build_steps ORDER BY used DESC LIMIT -1 OFFSET ?)',
   );
   const read = (row: Record<string, unknown> | undefined): Remembered | undefined =>
     row?.remembered instanceof Uint8Array
@@ -59,17 +61,24 @@ export function createStepMemory(db: DatabaseSync): StepMemory {
   let written = 0;
   return {
     explain(place, key, inputs) {
+      if (byKey.get(key) !== undefined) return 'its result was removed from the cache';
       const last = read(bySlot.get(slotOf(place)));
-      if (last !== undefined)
-        return last.key === key ? 'its result was removed from the cache' : differences(last, inputs);
+      if (last !== undefined) return differences(last, inputs);
       const sibling = read(byParent.get(inputs.parent, place.kind));
       return sibling === undefined
         ? 'it was never run before'
-        : `the instruction is not the one before: ${shown(sibling.original)}`;
+        : `no step like it ran here before; the last one on the same files was ${shown(sibling.original)}`;
     },
     remember(place, key, inputs) {
-      const remembered: Remembered = { ...inputs, key, original: place.original };
-      insert.run(slotOf(place), place.kind, inputs.parent, zstdCompressSync(JSON.stringify(remembered)), Date.now());
+      const remembered: Remembered = { ...inputs, original: place.original };
+      insert.run(
+        key,
+        slotOf(place),
+        place.kind,
+        inputs.parent,
+        zstdCompressSync(JSON.stringify(remembered)),
+        Date.now(),
+      );
       if (++written % 100 === 0) trim.run(mostRows);
     },
   };

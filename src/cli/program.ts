@@ -29,7 +29,7 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/ps.ts'),
   },
   {
-    names: ['build', 'image build', 'builder build'],
+    names: ['build', 'image build', 'builder build', 'buildx build'],
     summary: 'Build an image from a Dockerfile',
     common: true,
     load: () => import('./commands/build.ts'),
@@ -222,6 +222,16 @@ export const program: readonly ProgramEntry[] = [
     names: ['unpause', 'container unpause'],
     summary: 'Unpause all processes within one or more containers',
     load: () => import('./commands/unpause.ts'),
+  },
+  {
+    names: ['builder prune', 'buildx prune'],
+    summary: 'Remove build cache',
+    load: () => import('./commands/builder-prune.ts'),
+  },
+  {
+    names: ['builder du', 'buildx du'],
+    summary: 'Show what the build cache takes on disk',
+    load: () => import('./commands/builder-du.ts'),
   },
   {
     names: ['wait', 'container wait'],
