@@ -62,7 +62,7 @@
   X(EXEC, 76, "llln")                     \
   X(LOOKUP, 77, "ls")                     \
   X(KEYRING, 78, "s")                     \
-  X(LAYER, 80, "ssn")                     \
+  X(LAYER, 80, "ss")                      \
   X(FSPICK, 81, "s")                      \
   X(COPY_UP, 82, "s")                     \
   X(DEVICE_TREE, 83, "snn")               \
@@ -79,7 +79,8 @@
   X(WRITE_SLOT, 94, "nb")                 \
   X(HOLD, 95, "n")                        \
   X(TAKE, 96, "n")                        \
-  X(IDMAP, 97, "nn")
+  X(IDMAP, 97, "nn")                      \
+  X(FS_IDS, 98, "nn")
 
 enum plan_code {
 #define X(name, code, signature) OP_##name = code,

@@ -85,7 +85,7 @@ test('create names what it could not do, and leaves nothing', async () => {
     message: /kernel\.panic/,
   });
   await assert.rejects(bench.create(['true'], { linux: { namespaces: [{ type: 'user' }, { type: 'mount' }] } }), {
-    kind: 'unsupported',
+    kind: 'invalid',
   });
   await assert.rejects(bench.create(['true'], { process: { cwd: '/etc/passwd' } }), {
     message: /making the working directory \(\/etc\/passwd\)/,

@@ -63,6 +63,15 @@ int step_fsconfig(struct steps *steps, const struct plan_arg *args) {
   return result < 0 ? fail_with_log(steps, errno, has_value ? args[2].bytes : args[1].bytes) : 0;
 }
 
+int step_layer(struct steps *steps, const struct plan_arg *args) {
+  const char *path = args[1].bytes;
+  int layer = openat(steps->mount, path[0] == 0 ? "." : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int result = layer < 0 ? -1 : sys_fsconfig(steps->fs, FSCONFIG_SET_FD, args[0].bytes, NULL, layer);
+  if (result < 0) fail_with_log(steps, errno, path);
+  close_keeping_errno(layer);
+  return result;
+}
+
 int step_fsmount(struct steps *steps, const struct plan_arg *args) {
   int mount = sys_fsmount(steps->fs, (unsigned)args[0].number);
   if (mount < 0) return fail_with_log(steps, errno, "");

@@ -123,6 +123,8 @@ static step *step_of(uint16_t code) {
       return step_user_namespace;
     case OP_IDMAP:
       return step_idmap;
+    case OP_FS_IDS:
+      return step_fs_ids;
     case OP_LAYER:
       return step_layer;
     case OP_FSPICK:

@@ -32,9 +32,9 @@ int *slot_of(struct steps *steps, uint64_t number);
 step step_open, step_pidfd, step_setns, step_write, step_write_slot, step_unshare, step_propagation, step_hostname,
     step_domainname;
 // user-namespace.c
-step step_user_namespace, step_idmap, step_layer;
+step step_user_namespace, step_idmap, step_fs_ids;
 // mounts.c
-step step_fsopen, step_fspick, step_fsconfig, step_fsmount, step_open_tree, step_device_tree, step_hold, step_take, step_setattr,
+step step_fsopen, step_fspick, step_fsconfig, step_layer, step_fsmount, step_open_tree, step_device_tree, step_hold, step_take, step_setattr,
     step_root, step_attach, step_mask, step_readonly, step_root_attr, step_path_attr, step_pivot, step_chroot;
 // copy-up.c
 step step_copy_up;

@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <linux/securebits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "kernel.h"
@@ -51,23 +54,25 @@ int step_user_namespace(struct steps *steps, const struct plan_arg *args) {
   return 0;
 }
 
-static int idmap(struct steps *steps, int mount, uint64_t slot, unsigned flags) {
-  int *names = slot_of(steps, slot);
+int step_idmap(struct steps *steps, const struct plan_arg *args) {
+  int *names = slot_of(steps, args[0].number);
   if (names == NULL) return -1;
   struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)*names};
-  return sys_mount_setattr(mount, flags, &attr);
+  return sys_mount_setattr(steps->mount, args[1].number != 0 ? AT_RECURSIVE : 0, &attr);
 }
 
-int step_idmap(struct steps *steps, const struct plan_arg *args) {
-  return idmap(steps, steps->mount, args[0].number, args[1].number != 0 ? AT_RECURSIVE : 0);
-}
-
-// One idmapped layer of the overlay that is being configured (overlayfs.rst: layers by fd).
-int step_layer(struct steps *steps, const struct plan_arg *args) {
-  int layer = sys_open_tree(AT_FDCWD, args[1].bytes, 0);
-  bool done = layer >= 0 && idmap(steps, layer, args[2].number, 0) == 0 &&
-              sys_fsconfig(steps->fs, FSCONFIG_SET_FD, args[0].bytes, NULL, layer) == 0;
-  int error = errno;
-  if (layer >= 0) close(layer);
-  return done ? 0 : step_fail(steps, error, args[1].bytes);
+// Whoever mounts an overlay is who acts on its layers; the change of ids must not cost the capabilities.
+int step_fs_ids(struct steps *steps, const struct plan_arg *args) {
+  (void)steps;
+  int bits = prctl(PR_GET_SECUREBITS);
+  if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP) < 0) return -1;
+  gid_t gid = (gid_t)args[1].number;
+  uid_t uid = (uid_t)args[0].number;
+  setfsgid(gid);
+  setfsuid(uid);
+  // They tell no failure; asking again tells what holds.
+  bool done = (gid_t)setfsgid(gid) == gid && (uid_t)setfsuid(uid) == uid;
+  if (prctl(PR_SET_SECUREBITS, bits) < 0) return -1;
+  if (!done) errno = EPERM;
+  return done ? 0 : -1;
 }

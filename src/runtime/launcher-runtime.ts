@@ -1,11 +1,15 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
-import type { RuntimeSpec } from '#oci/index.ts';
-import { compileContainer, compileExec, namespacesOf, seccompFilterOf } from './compile-plan.ts';
+import type { NamespaceType, RuntimeSpec } from '#oci/index.ts';
+import { compileContainer, compileExec, execTargetOf, type PlanHost } from './compile-plan.ts';
 import type { ContainerRuntime, CreateTask, ExecTask, Task } from './container-runtime.ts';
+import { type Subject, stateOf } from './hook-steps.ts';
+import { hostModules } from './label-steps.ts';
 import type { CgroupDirectory } from './namespace-steps.ts';
 import type { PlanStep } from './plan.ts';
+import { runPoststartHooks, runPoststopHooks } from './run-hooks.ts';
+import { seccompFilterOf } from './seccomp-filter.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
 import { createShimSpawner, parseShimProcess, type ShimProcess, shimSteps } from './shim-spawner.ts';
 import { createShimTask } from './shim-task.ts';
@@ -23,6 +27,33 @@ export function ownCapabilities(): bigint {
   const [, hex = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   return BigInt(`0x${hex}`);
 }
+
+const namespaceFiles: Readonly<Record<NamespaceType, string>> = {
+  mount: 'mnt',
+  network: 'net',
+  pid: 'pid',
+  ipc: 'ipc',
+  uts: 'uts',
+  user: 'user',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+
+/** Whether a namespace's file is of the one that we are in ourselves; one that is not there is told when it is opened. */
+function isOwnNamespace(type: NamespaceType, path: string): boolean {
+  const [asked, own] = [path, `/proc/self/ns/${namespaceFiles[type]}`].map((file) =>
+    statSync(file, { throwIfNoEntry: false }),
+  );
+  return asked !== undefined && asked.ino === own?.ino && asked.dev === own.dev;
+}
+
+/** What of this host a plan depends on. */
+export const planHost = (cgroups: Cgroups): PlanHost => ({
+  capabilities: ownCapabilities(),
+  hierarchies: cgroups.hierarchies,
+  modules: hostModules(),
+  isOwnNamespace,
+});
 
 /** A cgroup's directories with their hierarchies' versions. */
 export const cgroupDirectories = (cgroup: Cgroup, cgroups: Cgroups): readonly CgroupDirectory[] =>
@@ -51,20 +82,22 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
     opened ??= openCgroups();
     return opened;
   };
-  let capabilities: bigint | undefined;
+  let known: PlanHost | undefined;
   const host = () => {
-    capabilities ??= ownCapabilities();
-    return { capabilities, hierarchies: cgroups().hierarchies };
+    known ??= planHost(cgroups());
+    return known;
   };
 
   async function create(request: CreateTask, { signal }: { signal?: AbortSignal } = {}): Promise<Task> {
     throwIfAborted(signal);
     const { id, directory, spec } = request;
+    const subject: Subject = { id, bundle: directory };
     const record: TaskRecord = {
       id,
       cgroupsPath: cgroupsPathOf(spec, id),
-      namespaces: namespacesOf(spec),
-      seccomp: seccompFilterOf(spec),
+      ...execTargetOf(spec),
+      seccomp: seccompFilterOf(spec, subject),
+      ...hookedOf(spec, subject),
     };
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     let cgroup: Cgroup | undefined;
@@ -100,6 +133,7 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
         rootfs: request.rootfs,
         cgroup: directories,
         seccomp: record.seccomp,
+        subject: { id: request.id, bundle: request.directory },
         host: host(),
         ...(request.init ? { init: options.initPath } : {}),
       }),
@@ -114,6 +148,7 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
     cgroup: Cgroup,
     steps: readonly PlanStep[] = [],
   ): Task {
+    const { hooked } = record;
     return createShimTask({
       id: record.id,
       directory,
@@ -122,10 +157,14 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
       steps,
       cgroup,
       exec: (request) => exec(record, process, cgroup, request),
+      ...(hooked === undefined
+        ? {}
+        : { started: (pid) => runPoststartHooks(hooked, stateOf(hooked, hooked.subject, 'running', pid)) }),
       async remove() {
         if (cgroup.pids().length > 0) await cgroup.kill();
         await cgroup.remove();
         removeTaskFiles(directory);
+        if (hooked !== undefined) await runPoststopHooks(hooked, stateOf(hooked, hooked.subject, 'stopped', 0));
       },
     });
   }
@@ -137,7 +176,7 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
       ...compileExec({
         process: processWithConsole(request.process, stdio),
         seccomp: record.seccomp,
-        target: { pid: target.pid, startTime: target.startTime, namespaces: record.namespaces },
+        target: { ...record, pid: target.pid, startTime: target.startTime },
         cgroup: cgroupDirectories(cgroup, cgroups()),
         host: host(),
       }),
@@ -186,6 +225,13 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
       removeTaskFiles(directory);
     },
   };
+}
+
+/** What the hooks that run in our own namespaces need; nothing where there are none. */
+function hookedOf({ ociVersion, hooks, annotations }: RuntimeSpec, subject: Subject): Pick<TaskRecord, 'hooked'> {
+  const { poststart = [], poststop = [] } = hooks ?? {};
+  if (poststart.length + poststop.length === 0) return {};
+  return { hooked: { ociVersion, hooks: { poststart, poststop }, ...(annotations && { annotations }), subject } };
 }
 
 function cgroupsPathOf(spec: RuntimeSpec, id: string): string {

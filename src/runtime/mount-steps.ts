@@ -1,97 +1,30 @@
+import { basename, dirname } from 'node:path';
 import { GantryError } from '#errors/index.ts';
-import type { Mount } from '#oci/index.ts';
+import type { IdMapping, Mount } from '#oci/index.ts';
 import { fsconfig, mountAttr, propagation } from './linux-flags.ts';
+import { type MountOptions, parseMountOptions } from './mount-options.ts';
+import { hostIdOf } from './namespace-steps.ts';
 import type { PlanStep } from './plan.ts';
+import { Preparation } from './preparation.ts';
 
-/** What the options of a mount ask for. */
-interface MountOptions {
-  readonly bind: boolean;
-  readonly recursive: boolean;
-  /** MOUNT_ATTR_* of the mount alone, and of all below it (`rro`, …). */
-  readonly attributes: Attributes;
-  readonly below: Attributes;
-  readonly propagation: number;
-  readonly propagationRecursive: boolean;
-  /** The filesystem's own: `key` or `key=value`. */
-  readonly data: readonly string[];
-}
-
-interface Attributes {
-  set: number;
-  clear: number;
-}
-
-/** [attributes to set, to clear] by option (runtime-spec: config.md#linux-mount-options). */
-const attributeOptions: Readonly<Record<string, readonly [set: number, clear: number]>> = {
-  ro: [mountAttr.readOnly, 0],
-  rw: [0, mountAttr.readOnly],
-  nosuid: [mountAttr.noSuid, 0],
-  suid: [0, mountAttr.noSuid],
-  nodev: [mountAttr.noDev, 0],
-  dev: [0, mountAttr.noDev],
-  noexec: [mountAttr.noExec, 0],
-  exec: [0, mountAttr.noExec],
-  nosymfollow: [mountAttr.noSymlinkFollow, 0],
-  symfollow: [0, mountAttr.noSymlinkFollow],
-  nodiratime: [mountAttr.noDirAtime, 0],
-  diratime: [0, mountAttr.noDirAtime],
-  relatime: [0, mountAttr.atimeMask],
-  atime: [0, mountAttr.atimeMask],
-  noatime: [mountAttr.noAtime, mountAttr.atimeMask],
-  strictatime: [mountAttr.strictAtime, mountAttr.atimeMask],
-};
-
-const propagationOptions: Readonly<Record<string, number>> = {
-  private: propagation.private,
-  slave: propagation.slave,
-  shared: propagation.shared,
-  unbindable: propagation.unbindable,
-};
-
-const unsupportedOptions = new Set(['tmpcopyup', 'idmap', 'ridmap', 'remount', 'sync', 'dirsync', 'mand', 'iversion']);
-const ignorable = new Set(['defaults', 'async', 'norelatime', 'nostrictatime', 'loud', 'nomand']);
-
-/** The options that are not a filesystem's own, as `features` of the runtime lists them. */
-export const mountOptionNames: readonly string[] = [
-  'bind',
-  'rbind',
-  ...[...Object.keys(attributeOptions), ...Object.keys(propagationOptions)].flatMap((name) => [name, `r${name}`]),
-  ...ignorable,
-];
-
-/** @throws GantryError unsupported, naming the option */
-export function parseMountOptions(mount: Mount): MountOptions {
-  const attributes: Attributes = { set: 0, clear: 0 };
-  const below: Attributes = { set: 0, clear: 0 };
-  const data: string[] = [];
-  let bind = mount.type === 'bind';
-  let recursive = false;
-  let propagate = 0;
-  let propagationRecursive = false;
-  const apply = (to: Attributes, [set, clear]: readonly [number, number]) => {
-    // The last of contradicting options wins.
-    to.set = (to.set & ~clear) | set;
-    to.clear = (to.clear & ~set) | clear;
+/** Whose mounts they are. */
+export interface MountWorld {
+  readonly preparation: Preparation;
+  /** The container's user namespace: what it may not mount itself is made by the parent, and only attached by it. */
+  readonly userNamespace?: {
+    readonly slot: number;
+    readonly uidMappings?: readonly IdMapping[];
+    readonly gidMappings?: readonly IdMapping[];
+    /** Whether it owns the network, without which it may mount no sysfs. */
+    readonly ownsNetwork: boolean;
   };
-  for (const option of mount.options ?? []) {
-    const plain = attributeOptions[option];
-    const deep = option.startsWith('r') ? attributeOptions[option.slice(1)] : undefined;
-    const one = propagationOptions[option];
-    const all = option.startsWith('r') ? propagationOptions[option.slice(1)] : undefined;
-    if (option === 'bind' || option === 'rbind') {
-      bind = true;
-      recursive ||= option === 'rbind';
-    } else if (plain !== undefined) apply(attributes, plain);
-    else if (deep !== undefined) apply(below, deep);
-    else if (one !== undefined || all !== undefined) {
-      propagate = one ?? all ?? 0;
-      propagationRecursive = one === undefined;
-    } else if (unsupportedOptions.has(option))
-      throw new GantryError('unsupported', `mount at ${mount.destination}: option "${option}" is not supported yet`);
-    else if (!ignorable.has(option)) data.push(option);
-  }
-  return { bind, recursive, attributes, below, propagation: propagate, propagationRecursive, data };
+  /** SELinux's label of the container's files (linux.mountLabel). */
+  readonly label?: string;
 }
+
+/** Filesystems that belong to the namespaces they are mounted in. Others need the host's rights, or show the host's files. */
+const ofNamespaces = new Set(['proc', 'sysfs', 'devpts', 'mqueue', 'tmpfs', 'cgroup', 'cgroup2']);
+const labelled = new Set(['tmpfs', 'devpts', 'overlay']);
 
 /** Splits an overlay's `lowerdir=a:b`; `\:` is a colon of a name (overlayfs.rst). */
 const lowerDirectories = (text: string): readonly string[] =>
@@ -107,53 +40,179 @@ function configSteps(option: string): readonly PlanStep[] {
   return [{ name: 'fsconfig', args: [fsconfig.string, key, value] }];
 }
 
+/** A user namespace whose mappings a mount takes, and the host's ids of its root. */
+interface Mapping {
+  readonly slot: number;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+}
+
+const optionValue = (options: readonly string[], key: string): string | undefined =>
+  options.findLast((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
+
+/**
+ * An overlay of idmapped layers, each by a fd of its own mount (overlayfs.rst). Upper and work directory must be of one
+ * mount, so that of the directory they both lie in is mapped. The overlay acts on
+ * disk with the ids of whoever mounts it: they must be the mapped root's (`fs-ids`).
+ */
+function idmappedOverlaySteps(
+  { destination }: Mount,
+  data: readonly string[],
+  { slot, uid, gid }: Mapping,
+  preparation: Preparation,
+): readonly PlanStep[] {
+  if (uid === undefined || gid === undefined)
+    throw new GantryError(
+      'invalid',
+      `mount at ${destination}: the mappings of an overlay must map 0, who acts on its layers`,
+    );
+  // A layer's mount must live until the overlay is made of it.
+  const kept = (): PlanStep => ({ name: 'hold', args: [preparation.slot()] });
+  const tree = (path: string): readonly PlanStep[] => [
+    { name: 'open-tree', args: [path, 0] },
+    { name: 'idmap', args: [slot, 0] },
+  ];
+  const [upper, work] = [optionValue(data, 'upperdir'), optionValue(data, 'workdir')];
+  const steps = lowerDirectories(optionValue(data, 'lowerdir') ?? '').flatMap((path): readonly PlanStep[] => [
+    ...tree(path),
+    { name: 'layer', args: ['lowerdir+', ''] },
+    kept(),
+  ]);
+  if (upper !== undefined && work !== undefined) {
+    const above = dirname(upper);
+    if (dirname(work) !== above)
+      throw new GantryError(
+        'invalid',
+        `an idmapped overlay: upperdir ${upper} and workdir ${work} must lie side by side`,
+      );
+    steps.push(...tree(above));
+    steps.push({ name: 'layer', args: ['upperdir', basename(upper)] });
+    steps.push({ name: 'layer', args: ['workdir', basename(work)] }, kept());
+  }
+  const others = data.filter((option) => !/^(?:lowerdir|upperdir|workdir)=/.test(option));
+  return [...steps, ...others.flatMap(configSteps), { name: 'fs-ids', args: [uid, gid] }];
+}
+
 /** Makes a filesystem the current mount. */
 export const filesystemSteps = (
   type: string,
   source: string | undefined,
   data: readonly string[],
   attributes: number,
+  configure = (options: readonly string[]): readonly PlanStep[] => options.flatMap(configSteps),
 ): readonly PlanStep[] => [
   { name: 'fsopen', args: [type] },
   ...(source === undefined || source === '' ? [] : configSteps(`source=${source}`)),
-  ...data.flatMap(configSteps),
+  ...configure(data),
   { name: 'fsconfig', args: [fsconfig.create, '', ''] },
   { name: 'fsmount', args: [attributes] },
 ];
 
+function bindSteps(mount: Mount, options: MountOptions): readonly PlanStep[] {
+  const { attributes } = options;
+  if (!mount.source?.startsWith('/'))
+    throw new GantryError(
+      'invalid',
+      `mount at ${mount.destination}: the source "${mount.source ?? ''}" must be an absolute path`,
+    );
+  const [odd] = options.data;
+  if (odd !== undefined)
+    throw new GantryError(
+      'unsupported',
+      `mount at ${mount.destination}: option "${odd}" means nothing for a bind mount`,
+    );
+  // `rw` asks for nothing: a source that is mounted read-only stays so.
+  const clear = attributes.clear & ~mountAttr.readOnly;
+  return [
+    { name: 'open-tree', args: [mount.source, options.recursive ? 1 : 0] },
+    ...(attributes.set === 0 && clear === 0 ? [] : [{ name: 'setattr' as const, args: [0, attributes.set, clear, 0] }]),
+  ];
+}
+
+/** The namespace of an idmapped mount: of its own mappings, or the container's. @throws GantryError invalid */
+function mappingOf(mount: Mount, { preparation, userNamespace }: MountWorld): Mapping {
+  const field = `mount at ${mount.destination}`;
+  const own = (mount.uidMappings?.length ?? 0) + (mount.gidMappings?.length ?? 0) > 0;
+  const { uidMappings, gidMappings } = own ? mount : (userNamespace ?? {});
+  const root = { uid: hostIdOf(uidMappings, 0), gid: hostIdOf(gidMappings, 0) };
+  if (own) return { slot: preparation.userNamespace(uidMappings, gidMappings, field), ...root };
+  if (userNamespace !== undefined) return { slot: userNamespace.slot, ...root };
+  throw new GantryError('invalid', `${field}: idmap needs uidMappings and gidMappings, or a user namespace`);
+}
+
 /** Makes what an OCI mount describes the current mount, not attached yet. */
-function currentMountSteps(mount: Mount, options: MountOptions): readonly PlanStep[] {
-  const { attributes, below } = options;
+function currentMountSteps(mount: Mount, options: MountOptions, world: MountWorld): readonly PlanStep[] {
+  const { below } = options;
   const steps: PlanStep[] = [];
-  if (options.bind) {
-    if (!mount.source?.startsWith('/'))
-      throw new GantryError(
-        'invalid',
-        `mount at ${mount.destination}: the source "${mount.source ?? ''}" must be an absolute path`,
-      );
-    const [odd] = options.data;
-    if (odd !== undefined)
-      throw new GantryError(
-        'unsupported',
-        `mount at ${mount.destination}: option "${odd}" means nothing for a bind mount`,
-      );
-    steps.push({ name: 'open-tree', args: [mount.source, options.recursive ? 1 : 0] });
-    // `rw` asks for nothing: a source that is mounted read-only stays so.
-    const clear = attributes.clear & ~mountAttr.readOnly;
-    if (attributes.set !== 0 || clear !== 0) steps.push({ name: 'setattr', args: [0, attributes.set, clear, 0] });
-  } else {
-    if (mount.type === undefined) throw new GantryError('invalid', `mount at ${mount.destination}: it has no type`);
-    steps.push(...filesystemSteps(mount.type, mount.source, options.data, attributes.set));
+  const mapping = options.idmap === 'none' ? undefined : mappingOf(mount, world);
+  if (options.bind) steps.push(...bindSteps(mount, options));
+  else {
+    const { type, source } = mount;
+    if (type === undefined) throw new GantryError('invalid', `mount at ${mount.destination}: it has no type`);
+    const label = world.label !== undefined && labelled.has(type) ? [`context="${world.label}"`] : [];
+    const isReadOnly = (options.attributes.set & mountAttr.readOnly) !== 0;
+    // A device that cannot be written is refused unless the filesystem itself is read-only.
+    const readOnly = isReadOnly && source?.startsWith('/') ? ['ro'] : [];
+    const layered = type === 'overlay' && mapping !== undefined;
+    steps.push(
+      ...filesystemSteps(
+        type,
+        source,
+        [...options.data, ...label, ...readOnly],
+        options.copyUp ? options.attributes.set & ~mountAttr.readOnly : options.attributes.set,
+        layered ? (data) => idmappedOverlaySteps(mount, data, mapping, world.preparation) : undefined,
+      ),
+    );
   }
+  if (mapping !== undefined && mount.type === 'overlay') steps.push({ name: 'fs-ids', args: [0, 0] });
+  else if (mapping !== undefined)
+    steps.push({ name: 'idmap', args: [mapping.slot, options.idmap === 'recursive' ? 1 : 0] });
   if (below.set !== 0 || below.clear !== 0) steps.push({ name: 'setattr', args: [1, below.set, below.clear, 0] });
+  if (options.copyUp) {
+    steps.push({ name: 'copy-up', args: [mount.destination] });
+    if ((options.attributes.set & mountAttr.readOnly) !== 0)
+      steps.push({ name: 'setattr', args: [0, mountAttr.readOnly, 0, 0] });
+  }
+  if (options.propagation !== 0)
+    steps.push({ name: 'setattr', args: [options.propagationRecursive ? 1 : 0, 0, 0, options.propagation] });
   return steps;
 }
 
-const describe = (mount: Mount): string =>
+/** What a mount is for, in an error's words. */
+export const describeMount = (mount: Mount): string =>
   `mounting ${mount.type === 'bind' || mount.type === undefined ? (mount.source ?? '') : mount.type} at ${mount.destination}`;
 
-const named = (steps: readonly PlanStep[], about: string): readonly PlanStep[] =>
+export const named = (steps: readonly PlanStep[], about: string): readonly PlanStep[] =>
   steps.map((step) => ({ ...step, about }));
+
+/** Changes what is mounted there: a bind's attributes, or the filesystem's own options too. */
+function remountSteps(mount: Mount, options: MountOptions): readonly PlanStep[] {
+  const { attributes, below, data } = options;
+  const attr = (recursive: number, set: number, clear: number, how: number): PlanStep => ({
+    name: 'path-attr',
+    args: [mount.destination, recursive, set, clear, how],
+  });
+  return [
+    ...(data.length === 0
+      ? []
+      : [
+          { name: 'fspick' as const, args: [mount.destination] },
+          ...data.flatMap(configSteps),
+          { name: 'fsconfig' as const, args: [fsconfig.reconfigure, '', ''] },
+        ]),
+    attr(0, attributes.set, attributes.clear, 0),
+    ...(below.set === 0 && below.clear === 0 ? [] : [attr(1, below.set, below.clear, 0)]),
+    ...(options.propagation === 0 ? [] : [attr(options.propagationRecursive ? 1 : 0, 0, 0, options.propagation)]),
+  ];
+}
+
+/** Where the user namespace does not own the network its sysfs is the host's, as it may look at it. */
+const readOnlyHostSysfs = (mount: Mount): Mount => ({
+  destination: mount.destination,
+  type: 'bind',
+  source: '/sys',
+  options: ['rbind', ...(mount.options ?? []).filter((option) => option !== 'rw'), 'rslave', 'rro'],
+});
 
 /** Files of /proc that only tell, and that others (lxcfs) stand in for, as runc has them. Nothing else there is covered. */
 const procFiles: ReadonlySet<string> = new Set(
@@ -168,78 +227,46 @@ const bindKind = (destination: string): number => (procFiles.has(destination) ? 
  * The steps for one mount (runtime-spec: config.md#mounts). /proc and /sys are reached without links (CVE-2019-16884).
  * @throws GantryError invalid | unsupported, naming the destination
  */
-export function mountSteps(mount: Mount): readonly PlanStep[] {
+export function mountSteps(mount: Mount, world: MountWorld): readonly PlanStep[] {
   const options = parseMountOptions(mount);
-  if (!mount.destination.startsWith('/') || /^\/+$/.test(mount.destination))
-    throw new GantryError(
-      'invalid',
-      `mount at "${mount.destination}": the destination must be an absolute path below /`,
-    );
-  const kind = options.bind ? bindKind(mount.destination) : mount.type === 'proc' || mount.type === 'sysfs' ? 2 : 0;
-  return named(
-    [
-      ...currentMountSteps(mount, options),
-      ...(options.propagation === 0
-        ? []
-        : [{ name: 'setattr' as const, args: [options.propagationRecursive ? 1 : 0, 0, 0, options.propagation] }]),
-      { name: 'attach', args: [mount.destination, kind] },
-    ],
-    describe(mount),
-  );
+  const { type, destination } = mount;
+  if (!destination.startsWith('/') || /^\/+$/.test(destination))
+    throw new GantryError('invalid', `mount at "${destination}": the destination must be an absolute path below /`);
+  const about = describeMount(mount);
+  if (options.remount) return named(remountSteps(mount, options), `changing the mount at ${destination}`);
+  if (type === 'sysfs' && world.userNamespace?.ownsNetwork === false)
+    return mountSteps(readOnlyHostSysfs(mount), world);
+  const kind = options.bind ? bindKind(destination) : type === 'proc' || type === 'sysfs' ? 2 : 0;
+  const make = named(currentMountSteps(mount, options, world), about);
+  return [...placed(make, mount, options, world), { name: 'attach', args: [destination, kind], about }];
 }
 
-/** The steps for the root filesystem: its mounts in order, the first at /. */
-export function rootSteps(mounts: readonly Mount[]): readonly PlanStep[] {
+/** Made by the child, or by the parent for a child that may not. */
+const placed = (make: readonly PlanStep[], mount: Mount, options: MountOptions, world: MountWorld) =>
+  world.userNamespace === undefined || (!options.bind && ofNamespaces.has(mount.type ?? ''))
+    ? make
+    : world.preparation.hold(make);
+
+/** The steps for the root filesystem: its mounts in order, the first at /, which is found at `place` of the host until the pivot. */
+export function rootSteps(mounts: readonly Mount[], world: MountWorld, place = '/'): readonly PlanStep[] {
   const [root, ...more] = mounts;
   if (root === undefined) throw new GantryError('invalid', 'a container needs a root filesystem');
   const options = parseMountOptions(root);
+  const about = `mounting the root filesystem (${root.type ?? 'bind'})`;
+  const make = named(
+    [...currentMountSteps(root, options, world), { name: 'setattr', args: [1, 0, 0, propagation.private] }],
+    about,
+  );
   return [
-    ...named(
-      [
-        ...currentMountSteps(root, options),
-        { name: 'setattr', args: [1, 0, 0, propagation.private] },
-        { name: 'root', args: ['/'] },
-      ],
-      `mounting the root filesystem (${root.type ?? 'bind'})`,
-    ),
-    ...more.flatMap(mountSteps),
+    ...placed(make, root, options, world),
+    { name: 'root', args: [place], about },
+    ...more.flatMap((mount) => mountSteps(mount, world)),
   ];
 }
 
-export interface Hierarchy {
-  readonly mountpoint: string;
-  readonly controllers: string;
-  readonly version: 1 | 2;
-}
-
-/** The container's view of its cgroups: v2 alone, or a tmpfs with every hierarchy and links for those mounted together. */
-export function cgroupMountSteps(mount: Mount, hierarchies: readonly Hierarchy[]): readonly PlanStep[] {
-  const { attributes } = parseMountOptions(mount);
-  const about = describe(mount);
-  const one = (h: Hierarchy, destination: string): readonly PlanStep[] => [
-    ...filesystemSteps(
-      h.version === 2 ? 'cgroup2' : 'cgroup',
-      'cgroup',
-      h.version === 2 ? [] : h.controllers.split(','),
-      attributes.set,
-    ),
-    { name: 'attach', args: [destination, 0] },
-  ];
-  const [first] = hierarchies;
-  if (first === undefined) return [];
-  if (hierarchies.length === 1 && first.version === 2) return named(one(first, mount.destination), about);
-  const steps: PlanStep[] = [
-    ...filesystemSteps('tmpfs', 'tmpfs', ['mode=755'], attributes.set & ~mountAttr.readOnly),
-    { name: 'attach', args: [mount.destination, 0] },
-  ];
-  for (const h of hierarchies) {
-    const name = h.version === 2 ? 'unified' : h.controllers;
-    steps.push(...one(h, `${mount.destination}/${name}`));
-    const together = h.controllers.split(',');
-    if (together.length > 1)
-      for (const link of together) steps.push({ name: 'symlink', args: [name, `${mount.destination}/${link}`] });
-  }
-  if ((attributes.set & mountAttr.readOnly) !== 0)
-    steps.push({ name: 'path-attr', args: [mount.destination, 0, mountAttr.readOnly, 0, 0] });
-  return named(steps, about);
+/** The steps for one mount of a process with the host's own rights, with what they need first. */
+export function hostMountSteps(mount: Mount): readonly PlanStep[] {
+  const preparation = new Preparation();
+  const steps = mountSteps(mount, { preparation });
+  return [...preparation.steps, ...steps];
 }

@@ -3,10 +3,14 @@ import { GantryError } from '#errors/index.ts';
 import { exactJson, type Mount, type Process, type RuntimeSpec } from '#oci/index.ts';
 import type { CreateTask, TaskStdio } from './container-runtime.ts';
 import { cloneFlags, propagation } from './linux-flags.ts';
-import { mountSteps, parseMountOptions } from './mount-steps.ts';
+import { parseMountOptions } from './mount-options.ts';
+import { hostMountSteps } from './mount-steps.ts';
 import type { PlanStep } from './plan.ts';
 
 const initInside = '/dev/init';
+
+/** Some runtimes refuse a configuration of a later version than they know, whatever it asks for; this one all know. */
+const spokenVersion = '1.0.2';
 
 /** A process with the terminal that its stdio asks for. */
 export const withTerminal = (process: Process, { terminal, size }: TaskStdio): Process => ({
@@ -39,7 +43,7 @@ export function bundleRootSteps(rootfs: readonly Mount[], directory: string): re
   return [
     { name: 'unshare', args: [cloneFlags.mount], about: 'separating the mounts from the host' },
     { name: 'propagation', args: [propagation.slave | propagation.recursive] },
-    ...mountSteps({ ...root, destination: `${directory}/rootfs` }),
+    ...hostMountSteps({ ...root, destination: `${directory}/rootfs` }),
   ];
 }
 
@@ -52,6 +56,7 @@ export function writeBundle(request: CreateTask, runtime: string, initPath: stri
   const process = withTerminal(spec.process, request.stdio);
   const config: RuntimeSpec = {
     ...spec,
+    ociVersion: spokenVersion,
     process: init ? { ...process, args: [initInside, ...process.args] } : process,
     root: { ...spec.root, path: `${directory}/rootfs` },
     mounts: init

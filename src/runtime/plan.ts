@@ -144,8 +144,8 @@ export const operations = {
   keyring: [78, 's'],
 
   // More mounts.
-  /** key (lowerdir+, upperdir, workdir), path, slot of a user namespace: an idmapped layer of the overlay being configured */
-  layer: [80, 'ssn'],
+  /** key (lowerdir+, upperdir, workdir), path in the current mount or '': a layer of the overlay being configured (overlayfs.rst) */
+  layer: [80, 'ss'],
   /** path: what is mounted there is configured anew by fsconfig */
   fspick: [81, 's'],
   /** path: what is there goes into the current mount */
@@ -180,6 +180,8 @@ export const operations = {
   take: [96, 'n'],
   /** slot of a user namespace, recursive 0|1: of the current mount (mount_setattr(2), MOUNT_ATTR_IDMAP) */
   idmap: [97, 'nn'],
+  /** uid, gid: files are made with these ids from here on, with all capabilities (setfsuid(2)) */
+  'fs-ids': [98, 'nn'],
 } as const satisfies Readonly<Record<string, readonly [code: number, signature: string]>>;
 
 export type OperationName = keyof typeof operations;

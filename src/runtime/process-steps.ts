@@ -1,18 +1,16 @@
 import { GantryError } from '#errors/index.ts';
 import type { Integer, Process } from '#oci/index.ts';
+import type { SecurityModules } from './label-steps.ts';
 import { capabilityNumbers, rlimits } from './linux-flags.ts';
 import type { PlanStep } from './plan.ts';
-
-/** A compiled seccomp filter. */
-export interface SeccompFilter {
-  readonly flags: number;
-  readonly program: Buffer;
-}
+import { loadSteps, type SeccompFilter } from './seccomp-filter.ts';
 
 /** What of the host a process can be given. */
 export interface ProcessHost {
   /** Our own permitted capabilities, as bits. */
   readonly capabilities: bigint;
+  /** Security modules that are switched on; absent for none. */
+  readonly modules?: SecurityModules;
 }
 
 /** Where exec fails, and what init is given. */
@@ -29,7 +27,7 @@ const infinity = 2n ** 64n - 1n;
 /** -1 and everything beyond a signed number mean no limit. */
 const limitValue = (value: Integer): bigint => (value < 0 || value >= 2n ** 63n ? infinity : BigInt(value));
 
-function rlimitSteps(process: Process): readonly PlanStep[] {
+export function rlimitSteps(process: Process): readonly PlanStep[] {
   return (process.rlimits ?? []).map(({ type, soft, hard }) => {
     const resource = rlimits[type];
     if (resource === undefined) throw new GantryError('invalid', `unknown rlimit "${type}"`);
@@ -68,28 +66,49 @@ export function commandOf(process: Process): Command {
   return { candidates, argv: process.args, reports: false };
 }
 
+const stdioOwnerStep = (uid: number): PlanStep => ({ name: 'stdio-owner', args: [uid] });
+
+/**
+ * What of a process only the host may do, for one that goes into a user namespace: hard limits may be raised, and its
+ * pipes are the host's. `owner` is its uid as the host sees it, where that is known.
+ */
+export const hostRightsSteps = (process: Process, owner: number | undefined): readonly PlanStep[] => [
+  ...rlimitSteps(process),
+  ...(process.terminal || owner === undefined ? [] : [stdioOwnerStep(owner)]),
+];
+
 /** Steps that stand before `ready`: what can fail for reasons of the specification fails at create. */
-export function earlyProcessSteps(process: Process, options: { readonly bindConsole: boolean }): readonly PlanStep[] {
+export function earlyProcessSteps(
+  process: Process,
+  options: { readonly bindConsole: boolean; readonly userNamespace: boolean },
+): readonly PlanStep[] {
   const { uid } = process.user;
   if (!process.cwd.startsWith('/'))
     throw new GantryError('invalid', `the working directory "${process.cwd}" must be an absolute path`);
   const { height = 0, width = 0 } = process.consoleSize ?? {};
   return [
     { name: 'session', args: [] },
-    process.terminal
-      ? { name: 'console', args: [height, width, uid, options.bindConsole ? 1 : 0], about: 'making the terminal' }
-      : { name: 'stdio-owner', args: [uid] },
-    ...rlimitSteps(process),
+    ...(process.terminal
+      ? [
+          {
+            name: 'console' as const,
+            args: [height, width, uid, options.bindConsole ? 1 : 0],
+            about: 'making the terminal',
+          },
+        ]
+      : []),
+    ...(options.userNamespace ? [] : [...(process.terminal ? [] : [stdioOwnerStep(uid)]), ...rlimitSteps(process)]),
     { name: 'cwd', args: [process.cwd], about: 'changing to the working directory' },
   ];
 }
 
-/** Steps between the start and exec, which drop all that the process may not keep. */
+/** Steps between the start and exec, which drop all that the process may not keep; `last` comes when that is gone. */
 export function lateProcessSteps(
   process: Process,
   seccomp: SeccompFilter | undefined,
   host: ProcessHost,
   command: Command,
+  last: readonly PlanStep[] = [],
 ): readonly PlanStep[] {
   const { user, capabilities = {} } = process;
   const sets = {
@@ -107,10 +126,7 @@ export function lateProcessSteps(
     { name: 'capset', args: [sets.effective, sets.permitted, sets.inheritable] },
     { name: 'ambient', args: [sets.ambient] },
   ];
-  const load: readonly PlanStep[] =
-    seccomp === undefined
-      ? []
-      : [{ name: 'seccomp', args: [seccomp.flags, seccomp.program], about: 'loading the seccomp filter' }];
+  const load = loadSteps(seccomp);
   return [
     { name: 'umask', args: [user.umask ?? defaultUmask] },
     { name: 'bounding', args: [sets.bounding] },
@@ -126,6 +142,7 @@ export function lateProcessSteps(
             : [{ name: 'capset' as const, args: [host.capabilities, host.capabilities, 0] }, ...load]),
           ...drop,
         ]),
+    ...last,
     {
       name: 'exec',
       args: [command.candidates, command.argv, process.env ?? [], command.reports ? 1 : 0],

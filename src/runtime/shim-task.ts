@@ -20,6 +20,8 @@ export interface ShimTaskParts {
   /** The container's; that of an exec's container too. */
   readonly cgroup: Cgroup;
   exec(request: ExecTask, options?: { signal?: AbortSignal }): Promise<Task>;
+  /** What is to be done before a start is told; where it fails the process is ended. */
+  started?(pid: number): Promise<void>;
   /** Removes what is left when the process has ended. */
   remove(): Promise<void>;
 }
@@ -50,6 +52,12 @@ export function createShimTask(parts: ShimTaskParts): Task {
       mustLive();
       const started = connection.request('start', 'started', undefined, parts.steps);
       process = parseShimProcess((await abortable(started, signal)).payload);
+      try {
+        await parts.started?.(process.pid);
+      } catch (error) {
+        await cgroup.kill();
+        throw error;
+      }
     },
     async attach() {
       if (exit !== undefined) return attachEnded();

@@ -1,6 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
-import type { SeccompFilter } from './process-steps.ts';
+import type { IdMapping, RuntimeSpec } from '#oci/index.ts';
+import type { Subject } from './hook-steps.ts';
+import type { SeccompFilter } from './seccomp-filter.ts';
 
 /** What an engine that comes later must know of a task: `<directory>/task.json`, written before anything is made. */
 export interface TaskRecord {
@@ -9,6 +11,10 @@ export interface TaskRecord {
   /** CLONE_NEW* of the namespaces that an exec joins. */
   readonly namespaces: number;
   readonly seccomp: SeccompFilter | undefined;
+  /** Of the user namespace that was made for it. */
+  readonly uidMappings?: readonly IdMapping[];
+  /** Hooks that the engine runs itself, and what they are told. */
+  readonly hooked?: Pick<RuntimeSpec, 'ociVersion' | 'hooks' | 'annotations'> & { readonly subject: Subject };
 }
 
 const file = (directory: string) => `${directory}/task.json`;
@@ -19,7 +25,7 @@ export function writeTaskRecord(directory: string, record: TaskRecord): void {
     file(directory),
     JSON.stringify({
       ...record,
-      seccomp: seccomp && { flags: seccomp.flags, program: seccomp.program.toString('base64') },
+      seccomp: seccomp && { ...seccomp, program: seccomp.program.toString('base64') },
     }),
     { mode: 0o600 },
   );
@@ -36,11 +42,11 @@ export function readTaskRecord(directory: string): TaskRecord | undefined {
   }
   try {
     const { seccomp, ...record } = JSON.parse(text) as Omit<TaskRecord, 'seccomp'> & {
-      readonly seccomp?: { readonly flags: number; readonly program: string };
+      readonly seccomp?: Omit<SeccompFilter, 'program'> & { readonly program: string };
     };
     return {
       ...record,
-      seccomp: seccomp && { flags: seccomp.flags, program: Buffer.from(seccomp.program, 'base64') },
+      seccomp: seccomp && { ...seccomp, program: Buffer.from(seccomp.program, 'base64') },
     };
   } catch (cause) {
     throw new GantryError('corrupt', `${file(directory)} is no task record`, { cause });

@@ -2,30 +2,7 @@ import { GantryError } from '#errors/index.ts';
 import { isObject, shown } from './config-rules.ts';
 
 /** Parts of the specification that are understood and not carried out; `*` stands for every entry of a list. */
-const notBuilt: readonly string[] = [
-  '/process/apparmorProfile',
-  '/process/selinuxLabel',
-  '/process/ioPriority',
-  '/process/scheduler',
-  '/process/execCPUAffinity',
-  '/mounts/*/uidMappings',
-  '/mounts/*/gidMappings',
-  '/hooks/prestart',
-  '/hooks/createRuntime',
-  '/hooks/createContainer',
-  '/hooks/startContainer',
-  '/hooks/poststart',
-  '/hooks/poststop',
-  '/linux/uidMappings',
-  '/linux/gidMappings',
-  '/linux/timeOffsets',
-  '/linux/mountLabel',
-  '/linux/intelRdt',
-  '/linux/netDevices',
-  '/linux/personality',
-  '/linux/memoryPolicy',
-  '/linux/seccomp/listenerPath',
-];
+const notBuilt: readonly string[] = ['/linux/intelRdt', '/linux/netDevices'];
 
 /** Whether a part of the configuration is carried out; `pointer` as in the list above. */
 export const isBuilt = (pointer: string): boolean => !notBuilt.includes(pointer);

@@ -31,9 +31,8 @@ test('parseConfig refuses what is not built, by pointer', () => {
       () => parse(change),
       (error) => isGantryError(error, 'unsupported') && error.message.includes(pointer),
     );
-  refused({ hooks: { poststop: [{ path: '/x' }] } }, '/hooks/poststop');
-  refused({ linux: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } }, '/linux/uidMappings');
-  refused({ process: { ...exampleSpec.process, selinuxLabel: 'a:b' } }, '/process/selinuxLabel');
+  refused({ linux: { intelRdt: { closID: 'group' } } }, '/linux/intelRdt');
+  refused({ linux: { netDevices: { eth1: { name: 'eth0' } } } }, '/linux/netDevices');
 });
 
 test('parseConfig escapes pointers', () => {

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/index.ts';
 import type { Process, RuntimeSpec } from '#oci/index.ts';
-import { compileContainer, seccompFilterOf } from '../compile-plan.ts';
-import { cgroupDirectories, ownCapabilities } from '../launcher-runtime.ts';
+import { compileContainer } from '../compile-plan.ts';
+import { cgroupDirectories, planHost } from '../launcher-runtime.ts';
 import type { CgroupDirectory } from '../namespace-steps.ts';
+import { seccompFilterOf } from '../seccomp-filter.ts';
 import type { OptionRules } from './arguments.ts';
 import { cgroupPlace } from './cgroup-place.ts';
 import { type Configuration, readConfig } from './config.ts';
@@ -139,7 +140,9 @@ export async function createContainer(context: Context, options: { readonly fore
   const rootfs = rootfsOf(spec.root.path);
   const cgroups = openCgroups();
   // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
-  const seccomp = seccompFilterOf(spec);
+  const subject = { id, bundle };
+  const host = planHost(cgroups);
+  const seccomp = seccompFilterOf(spec, subject);
   const compile = (directories: readonly CgroupDirectory[]) =>
     withOwnSteps(
       compileContainer({
@@ -147,7 +150,8 @@ export async function createContainer(context: Context, options: { readonly fore
         seccomp,
         rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
         cgroup: directories,
-        host: { capabilities: ownCapabilities(), hierarchies: cgroups.hierarchies },
+        subject,
+        host,
       }),
       {
         process: spec.process,

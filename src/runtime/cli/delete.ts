@@ -1,13 +1,16 @@
 import { constants } from 'node:os';
 import { GantryError } from '#errors/index.ts';
 import { openCgroups } from '#linux/index.ts';
+import { stateOf } from '../hook-steps.ts';
+import { runPoststopHooks } from '../run-hooks.ts';
 import { isAlive, signalContainer, statusOf, waitForEnd } from './container-process.ts';
-import { type ContainerState, readState, removeStateDirectory } from './container-state.ts';
+import { type ContainerState, directoryOf, readOwnConfig, readState, removeStateDirectory } from './container-state.ts';
 import type { Command } from './context.ts';
 
 /** Ends what is left of a container and removes its cgroup and state. */
 export async function destroyContainer(root: string, state: ContainerState): Promise<void> {
   const cgroup = openCgroups().at(state.cgroup);
+  const spec = readOwnConfig(directoryOf(root, state.id));
   // Without a cgroup there is its first process to end, and with it all of its pid namespace.
   if (isAlive(state)) {
     signalContainer(state, constants.signals.SIGKILL);
@@ -16,6 +19,7 @@ export async function destroyContainer(root: string, state: ContainerState): Pro
   await cgroup.kill();
   await cgroup.remove();
   removeStateDirectory(root, state.id);
+  await runPoststopHooks(spec, stateOf(spec, state, 'stopped', 0));
 }
 
 /** runtime-spec: runtime.md#delete. A container without a pid namespace of its own may leave processes; they end too. */

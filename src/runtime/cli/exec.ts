@@ -2,9 +2,10 @@ import { readFileSync, rmSync } from 'node:fs';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { openCgroups } from '#linux/index.ts';
 import type { Capabilities, Process, RuntimeSpec } from '#oci/index.ts';
-import { compileExec, namespacesOf, seccompFilterOf } from '../compile-plan.ts';
-import { cgroupDirectories, ownCapabilities } from '../launcher-runtime.ts';
+import { compileExec, execTargetOf } from '../compile-plan.ts';
+import { cgroupDirectories, planHost } from '../launcher-runtime.ts';
 import type { PlanStep } from '../plan.ts';
+import { seccompFilterOf } from '../seccomp-filter.ts';
 import { parseProcess } from './config.ts';
 import { statusOf } from './container-process.ts';
 import { type ContainerState, directoryOf, readOwnConfig, readState } from './container-state.ts';
@@ -100,10 +101,10 @@ function compile(context: Context, state: ContainerState, spec: RuntimeSpec, pro
   const cgroup = execCgroup(cgroups, state.cgroup, context.options.list('cgroup'));
   const steps = compileExec({
     process,
-    seccomp: seccompFilterOf(spec),
-    target: { pid: state.pid, startTime: BigInt(state.startTime), namespaces: namespacesOf(spec) },
+    seccomp: seccompFilterOf(spec, state),
+    target: { ...execTargetOf(spec), pid: state.pid, startTime: BigInt(state.startTime) },
     cgroup: cgroupDirectories(cgroup, cgroups),
-    host: { capabilities: ownCapabilities() },
+    host: planHost(cgroups),
   });
   return withOwnSteps(steps, { process, keyring: keyringOf(context) });
 }

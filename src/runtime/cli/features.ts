@@ -1,5 +1,5 @@
 import { capabilityNumbers, seccompFlags } from '../linux-flags.ts';
-import { mountOptionNames } from '../mount-steps.ts';
+import { mountOptionNames } from '../mount-options.ts';
 import { isBuilt } from './config-not-built.ts';
 import { type Command, print } from './context.ts';
 import { specification, version } from './version.ts';

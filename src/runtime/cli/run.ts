@@ -4,7 +4,7 @@ import type { ContainerState } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { create, createContainer, createOptions } from './create.ts';
 import { destroyContainer } from './delete.ts';
-import { startContainer } from './start.ts';
+import { afterStart, startContainer } from './start.ts';
 
 const forwarded = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
 
@@ -55,6 +55,7 @@ async function runInForeground(context: Context): Promise<number> {
   try {
     const { state, process: launched } = await createContainer(context, { foreground: true });
     signals.to(state);
+    await afterStart(context.root, state);
     const code = await launched.exited;
     await waitForEnd(state);
     if (!context.options.flag('keep')) await destroyContainer(context.root, state);

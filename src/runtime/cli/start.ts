@@ -1,10 +1,13 @@
 import { constants, renameSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { constants as osConstants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
+import { stateOf } from '../hook-steps.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
-import { isAlive, statusOf } from './container-process.ts';
-import { type ContainerState, directoryOf, fifoOf, readState } from './container-state.ts';
+import { runPoststartHooks } from '../run-hooks.ts';
+import { isAlive, signalContainer, statusOf } from './container-process.ts';
+import { type ContainerState, directoryOf, fifoOf, readOwnConfig, readState } from './container-state.ts';
 import type { Command } from './context.ts';
 
 /** A process that waits on a fifo. */
@@ -65,6 +68,18 @@ export async function startContainer(root: string, state: ContainerState): Promi
     throw new GantryError('conflict', `container ${state.id} is being started by another call`, { cause });
   }
   await release(taken, state);
+  await afterStart(root, state);
+}
+
+/** The hooks of a container that runs; where one fails it is stopped. @throws GantryError code `hook-failed` */
+export async function afterStart(root: string, state: ContainerState): Promise<void> {
+  const spec = readOwnConfig(directoryOf(root, state.id));
+  try {
+    await runPoststartHooks(spec, stateOf(spec, state, 'running', state.pid));
+  } catch (error) {
+    if (isAlive(state)) signalContainer(state, osConstants.signals.SIGKILL);
+    throw error;
+  }
 }
 
 export const start: Command = {
