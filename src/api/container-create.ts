@@ -1,8 +1,9 @@
-import type { ContainerOptions, MountRequest, RestartPolicy } from '#engine/index.ts';
+import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
-import type { PortRequest } from '#network/index.ts';
+import type { PortProtocol, PortRequest } from '#network/index.ts';
 import type { Healthcheck } from '#oci/index.ts';
 import { bindOf, type MountBody, mountOf, tmpfsOf } from './mount-requests.ts';
+import { type EndpointBody, networkRequestOf } from './network-shapes.ts';
 
 /** The body of POST /containers/create, as far as Gantry reads it. */
 export interface CreateBody {
@@ -24,7 +25,9 @@ export interface CreateBody {
   StopSignal?: string;
   StopTimeout?: number | null;
   Healthcheck?: Healthcheck | null;
+  MacAddress?: string;
   HostConfig?: HostConfig | null;
+  NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointBody | null> | null } | null;
 }
 
 interface HostConfig {
@@ -53,6 +56,8 @@ interface HostConfig {
   Sysctls?: Record<string, string> | null;
   ExtraHosts?: string[] | null;
   Dns?: string[] | null;
+  DnsSearch?: string[] | null;
+  DnsOptions?: string[] | null;
   GroupAdd?: string[] | null;
   Runtime?: string;
   OomScoreAdj?: number;
@@ -72,23 +77,29 @@ interface HostConfig {
 }
 
 /** Parses `8080/tcp`. @throws GantryError invalid */
-export function portOf(text: string): { containerPort: number; protocol: 'tcp' | 'udp' } {
+export function portOf(text: string): { containerPort: number; protocol: PortProtocol } {
   const [number = '', protocol = 'tcp'] = text.split('/');
   const containerPort = Number(number);
   if (!Number.isInteger(containerPort) || containerPort < 1 || containerPort > 65535)
-    throw new GantryError('invalid', `invalid port "${text}"; expected 1-65535 with /tcp or /udp`);
-  if (protocol !== 'tcp' && protocol !== 'udp')
-    throw new GantryError('unsupported', `publishing "${text}": only tcp and udp are supported`);
+    throw new GantryError('invalid', `invalid port "${text}"; expected 1-65535 with /tcp, /udp or /sctp`);
+  if (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp')
+    throw new GantryError('invalid', `publishing "${text}": the protocol must be tcp, udp or sctp`);
   return { containerPort, protocol };
 }
 
 function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest[] {
   return Object.entries(bindings).flatMap(([port, hosts]) =>
     (hosts === null || hosts.length === 0 ? [{}] : hosts).map((binding) => {
-      const hostPort = Number(binding.HostPort || 0);
-      if (!Number.isInteger(hostPort) || hostPort < 0 || hostPort > 65535)
+      const [, first = '0', last = first] = /^(?:(\d+)(?:-(\d+))?)?$/.exec(binding.HostPort ?? '') ?? ['', 'x'];
+      const [hostPort, lastHostPort] = [Number(first), Number(last)];
+      if (!Number.isInteger(hostPort) || hostPort > 65535 || lastHostPort > 65535 || lastHostPort < hostPort)
         throw new GantryError('invalid', `invalid host port "${binding.HostPort}" for ${port}`);
-      return { ...portOf(port), hostAddress: binding.HostIp ?? '', hostPort };
+      return {
+        ...portOf(port),
+        hostAddress: binding.HostIp ?? '',
+        hostPort,
+        ...(lastHostPort > hostPort ? { lastHostPort } : {}),
+      };
     }),
   );
 }
@@ -107,8 +118,6 @@ const notBuilt = [
   'CpusetMems',
   'DeviceCgroupRules',
   'DeviceRequests',
-  'DnsOptions',
-  'DnsSearch',
   'KernelMemory',
   'MemorySwappiness',
   'OomKillDisable',
@@ -120,8 +129,6 @@ const notBuilt = [
 function refuse(host: HostConfig): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
     ['devices', (host.Devices?.length ?? 0) > 0],
-    ['volumes-from', (host.VolumesFrom?.length ?? 0) > 0],
-    ['links', (host.Links?.length ?? 0) > 0],
     [`pid mode "${host.PidMode}"`, (host.PidMode ?? '') !== ''],
     [`ipc mode "${host.IpcMode}"`, !['', 'private', 'shareable'].includes(host.IpcMode ?? '')],
     [`uts mode "${host.UTSMode}"`, (host.UTSMode ?? '') !== ''],
@@ -158,6 +165,17 @@ function restartPolicyOf({ RestartPolicy: asked, AutoRemove }: HostConfig): Rest
         `invalid restart policy "${name}"; expected no, always, unless-stopped or on-failure`,
       );
   }
+}
+
+const filled = (given: string[] | null | undefined): string[] | undefined => (given?.length ? given : undefined);
+
+/** What is asked of each network. The client names the default one `default`. */
+function networkRequestsOf({ NetworkingConfig }: CreateBody): Record<string, NetworkRequest> | undefined {
+  const entries = Object.entries(NetworkingConfig?.EndpointsConfig ?? {});
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(
+    entries.map(([name, body]) => [name === 'default' ? 'bridge' : name, networkRequestOf(body)]),
+  );
 }
 
 const list = (value: string[] | string | null | undefined): readonly string[] | undefined =>
@@ -221,7 +239,13 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('shmSizeBytes', host.ShmSize),
     ...some('sysctls', host.Sysctls),
     ...some('extraHosts', host.ExtraHosts),
-    ...some('dns', host.Dns),
+    ...some('dns', filled(host.Dns)),
+    ...some('dnsSearch', filled(host.DnsSearch)),
+    ...some('dnsOptions', filled(host.DnsOptions)),
+    ...some('links', filled(host.Links)),
+    ...some('volumesFrom', filled(host.VolumesFrom)),
+    ...some('macAddress', body.MacAddress),
+    ...some('networks', networkRequestsOf(body)),
     ...some('groupAdd', host.GroupAdd),
     ...some('runtime', host.Runtime),
     ...some('oomScoreAdj', host.OomScoreAdj),

@@ -1,4 +1,5 @@
 import type { Container } from '#engine/index.ts';
+import { networkSettingsOf, networksOf, publishedOf } from './network-shapes.ts';
 
 const zero = '0001-01-01T00:00:00Z';
 
@@ -51,28 +52,15 @@ const mountsOf = (container: Container) =>
 
 const modeOf = (container: Container) => container.options.networkMode ?? 'bridge';
 
-const networkOf = (container: Container) => ({
-  [modeOf(container)]: {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    MacAddress: container.endpoint?.mac ?? '',
-    NetworkID: container.endpoint?.networkId ?? '',
-    EndpointID: container.endpoint?.id ?? '',
-    Gateway: container.endpoint?.gateway ?? '',
-    IPAddress: container.endpoint?.address ?? '',
-    IPPrefixLen: container.endpoint?.prefixLength ?? 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    DriverOpts: null,
-    DNSNames: null,
-  },
-});
+/** A link as Docker shows it: `/db:/web/alias`. */
+function linkShape(link: string, name: string): string {
+  const [target = '', alias = target] = link.split(':');
+  return `/${target}:/${name}/${alias}`;
+}
 
 /** One row of GET /containers/json. */
 export function summaryOf(container: Container) {
-  const published = container.endpoint?.ports ?? [];
+  const published = publishedOf(container);
   return {
     Id: container.id,
     Names: [`/${container.name}`],
@@ -99,7 +87,7 @@ export function summaryOf(container: Container) {
     State: container.state.status,
     Status: statusLine(container),
     HostConfig: { NetworkMode: modeOf(container) },
-    NetworkSettings: { Networks: networkOf(container) },
+    NetworkSettings: { Networks: networksOf(container) },
     Mounts: mountsOf(container),
   };
 }
@@ -109,15 +97,6 @@ export function inspectionOf(container: Container, storageDriver: string) {
   const { options, resolved, state, health } = container;
   const ended = state.status === 'exited' || state.status === 'restarting' ? state : undefined;
   const check = { ...container.imageConfig.config?.Healthcheck, ...options.healthcheck };
-  const published = container.endpoint?.ports.map((p) => `${p.containerPort}/${p.protocol}`) ?? [];
-  const portMap = Object.fromEntries(
-    [...new Set([...resolved.exposedPorts, ...published])].map((port) => [
-      port,
-      container.endpoint?.ports
-        .filter((p) => `${p.containerPort}/${p.protocol}` === port)
-        .map((p) => ({ HostIp: p.hostAddress, HostPort: String(p.hostPort) })) ?? null,
-    ]),
-  );
   return {
     Id: container.id,
     Created: container.created,
@@ -195,6 +174,10 @@ export function inspectionOf(container: Container, storageDriver: string) {
       Tmpfs: options.tmpfs ?? null,
       ExtraHosts: options.extraHosts ?? null,
       Dns: options.dns ?? [],
+      DnsSearch: options.dnsSearch ?? [],
+      DnsOptions: options.dnsOptions ?? [],
+      Links: options.links?.map((link) => linkShape(link, container.name)) ?? null,
+      VolumesFrom: options.volumesFrom ?? null,
     },
     GraphDriver: { Name: storageDriver, Data: {} },
     Mounts: mountsOf(container),
@@ -219,18 +202,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
       StopSignal: resolved.stopSignal,
       ...(check.Test === undefined ? {} : { Healthcheck: check }),
     },
-    NetworkSettings: {
-      Bridge: '',
-      SandboxID: '',
-      SandboxKey: 'pid' in state ? `/proc/${state.pid}/ns/net` : '',
-      Ports: portMap,
-      EndpointID: container.endpoint?.id ?? '',
-      Gateway: container.endpoint?.gateway ?? '',
-      IPAddress: container.endpoint?.address ?? '',
-      IPPrefixLen: container.endpoint?.prefixLength ?? 0,
-      MacAddress: container.endpoint?.mac ?? '',
-      Networks: networkOf(container),
-    },
+    NetworkSettings: networkSettingsOf(container),
     Gantry: { Provenance: container.provenance },
   };
 }

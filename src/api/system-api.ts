@@ -3,7 +3,7 @@ import { cpus, hostname, release, totalmem } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { GantryError } from '#errors/index.ts';
 import type { ApiDeps } from './deps.ts';
-import { filters, labelsFit, type Query, refuseFilters, time } from './query.ts';
+import { filters, type Query, time } from './query.ts';
 import { clientSignal, write } from './streams.ts';
 
 export const apiVersion = '1.48';
@@ -11,11 +11,8 @@ export const minApiVersion = '1.24';
 const arch = process.arch === 'x64' ? 'amd64' : process.arch;
 const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
 
-/** ping, version, info, events, networks and volumes. */
-export function systemApi(
-  app: FastifyInstance,
-  { containers, images, networks, volumes, events, host, onError }: ApiDeps,
-): void {
+/** ping, version, info and events. */
+export function systemApi(app: FastifyInstance, { containers, images, events, host, onError }: ApiDeps): void {
   const ping = {
     'api-version': apiVersion,
     'docker-experimental': 'false',
@@ -69,7 +66,7 @@ export function systemApi(
       DriverStatus: [],
       Plugins: {
         Volume: ['local'],
-        Network: ['bridge', 'host', 'null'],
+        Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
         Authorization: null,
         Log: ['json-file', 'none'],
       },
@@ -152,103 +149,6 @@ export function systemApi(
     return reply;
   });
 
-  const network = (n: ReturnType<typeof networks.get>) => ({
-    Name: n.name,
-    Id: n.id,
-    Created: n.created,
-    Scope: 'local',
-    Driver: n.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: {
-      Driver: 'default',
-      Options: null,
-      Config: n.subnet === undefined ? [] : [{ Subnet: n.subnet, Gateway: n.gateway ?? '' }],
-    },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
-    Containers: Object.fromEntries(
-      containers
-        .list()
-        .filter((c) => c.endpoint?.networkId === n.id)
-        .map((c) => [
-          c.id,
-          {
-            Name: c.name,
-            EndpointID: c.endpoint?.id ?? '',
-            MacAddress: c.endpoint?.mac ?? '',
-            IPv4Address: `${c.endpoint?.address}/${c.endpoint?.prefixLength}`,
-            IPv6Address: '',
-          },
-        ]),
-    ),
-    Options: {},
-    Labels: {},
-  });
-  app.get<{ Querystring: Query }>('/networks', async ({ query }) => {
-    const wanted = filters(query.filters);
-    refuseFilters(wanted, ['id', 'name', 'driver']);
-    return networks
-      .list()
-      .map(network)
-      .filter(
-        (n) =>
-          (wanted.get('id')?.some((id) => n.Id.startsWith(id)) ?? true) &&
-          (wanted.get('name')?.some((name) => n.Name.includes(name)) ?? true) &&
-          (wanted.get('driver')?.includes(n.Driver) ?? true),
-      );
-  });
-  app.get<{ Params: { id: string } }>('/networks/:id', async ({ params }) => network(networks.get(params.id)));
-  const volume = (v: ReturnType<typeof volumes.list>[number]) => ({
-    CreatedAt: v.created,
-    Driver: 'local',
-    Labels: v.labels,
-    Mountpoint: v.path,
-    Name: v.name,
-    Options: null,
-    Scope: 'local',
-  });
-  app.get<{ Querystring: Query }>('/volumes', async ({ query }) => {
-    const wanted = filters(query.filters);
-    refuseFilters(wanted, ['name', 'driver', 'label']);
-    const found = volumes
-      .list()
-      .map(volume)
-      .filter(
-        (v) =>
-          (wanted.get('name')?.some((name) => v.Name.includes(name)) ?? true) &&
-          (wanted.get('driver')?.includes(v.Driver) ?? true) &&
-          labelsFit(v.Labels, wanted.get('label')),
-      );
-    return { Volumes: found, Warnings: null };
-  });
-  app.get<{ Params: { name: string } }>('/volumes/:name', async ({ params }) => {
-    const found = volumes.get(params.name);
-    if (found === undefined) throw new GantryError('not-found', `get ${params.name}: no such volume`);
-    return volume(found);
-  });
-  app.post<{ Body: { Name?: string; Labels?: Record<string, string> | null; Driver?: string } }>(
-    '/volumes/create',
-    async ({ body }, reply) => {
-      if (body.Driver && body.Driver !== 'local')
-        throw new GantryError('not-found', `volume driver "${body.Driver}" is not known; only "local" is`);
-      return reply.code(201).send(
-        volume(
-          await volumes.create({
-            ...(body.Name ? { name: body.Name } : {}),
-            ...(body.Labels ? { labels: body.Labels } : {}),
-          }),
-        ),
-      );
-    },
-  );
-  app.delete<{ Params: { name: string } }>('/volumes/:name', async ({ params }, reply) => {
-    await volumes.remove(params.name);
-    return reply.code(204).send();
-  });
   for (const swarm of ['/swarm', '/nodes', '/services', '/tasks', '/secrets', '/configs'])
     app.get(swarm, async () => {
       throw new GantryError(

@@ -1,5 +1,6 @@
 import { GantryError } from '#errors/index.ts';
 import { readArchive, statPath, writeArchive } from './archive.ts';
+import { connectNetwork, disconnectNetwork } from './container-network.ts';
 import { type ContainersDeps, type ContainersOptions, createContext } from './context.ts';
 import { checkName, createContainer } from './create-container.ts';
 import type { Containers } from './engine.ts';
@@ -69,6 +70,8 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     async resize(nameOrId, size) {
       await context.runningTask(nameOrId).task.resize(size);
     },
+    connectNetwork: (network, nameOrId, request) => connectNetwork(context, network, nameOrId, request),
+    disconnectNetwork: (network, nameOrId) => disconnectNetwork(context, network, nameOrId),
     async *logs(nameOrId, logsOptions) {
       const { id, logPath, state } = store.find(nameOrId);
       if (logPath === undefined)

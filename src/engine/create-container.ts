@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
 import { releaseMounts, resolveMounts } from './container-mounts.ts';
+import { attachmentsOf } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container, ContainerOptions, Containers } from './engine.ts';
 import { generateName } from './names.ts';
@@ -26,15 +27,14 @@ export function checkName(context: Context, name: string): void {
 
 /** Makes a container's row, diff and directory; no process, nothing in the kernel. What fails leaves nothing. */
 export async function createContainer(context: Context, asked: ContainerOptions): ReturnType<Containers['create']> {
-  const { images, driver, volumes, networks, options, store } = context;
+  const { images, driver, volumes, options, store } = context;
   const { options: request, warnings } = checkLimits(asked, thisMachine().limits);
   const image = await images.get(request.image);
   const id = randomBytes(32).toString('hex');
   const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
   checkName(context, name);
   context.runtimeOf({ options: request });
-  const mode = request.networkMode ?? 'bridge';
-  if (mode !== 'none' && mode !== 'host') networks.get(mode);
+  const attached = attachmentsOf(context, request);
   const composed = composeSpec({
     id,
     options: request,
@@ -66,6 +66,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     restartCount: 0,
     resolved: composed.resolved,
     mounts,
+    networks: attached,
     ...(request.logDriver === 'none' ? {} : { logPath: `${home}/${id}-json.log` }),
     provenance: composed.provenance,
   };

@@ -78,7 +78,12 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly autoRemove?: boolean;
   readonly readOnlyRootfs?: boolean;
   readonly init?: boolean;
-  readonly networkMode?: string; // bridge (default) | none | host | network name
+  readonly networkMode?: string; // bridge (default) | none | host | container:NAME | network name
+  /** What is asked of each network, by its name; more than that of the mode are joined too. */
+  readonly networks?: Readonly<Record<string, NetworkRequest>>;
+  readonly macAddress?: string;
+  /** `container:alias` */
+  readonly links?: readonly string[];
   readonly ports?: readonly PortRequest[];
   readonly exposedPorts?: readonly string[]; // 8080/tcp
   readonly publishAll?: boolean;
@@ -100,6 +105,10 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly sysctls?: Readonly<Record<string, string>>;
   readonly extraHosts?: readonly string[];
   readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOptions?: readonly string[];
+  /** `container[:ro]`: its mounts become this one's too. */
+  readonly volumesFrom?: readonly string[];
   readonly groupAdd?: readonly string[];
   readonly stopSignal?: string;
   readonly stopTimeoutSeconds?: number;
@@ -131,6 +140,21 @@ export interface MountRequest {
   /** `-v`: make a missing host path; `--mount` refuses it. */
   readonly createSource?: boolean;
   readonly options?: readonly string[]; // tmpfs/bind options
+}
+
+/** What a container asks of a network. */
+export interface NetworkRequest {
+  readonly aliases?: readonly string[];
+  readonly links?: readonly string[];
+  readonly address?: string;
+  readonly address6?: string;
+  readonly mac?: string;
+}
+
+/** A network that a container is in whenever it runs. */
+export interface NetworkAttachment extends NetworkRequest {
+  readonly networkId: string;
+  readonly networkName: string;
 }
 
 export type ContainerState =
@@ -192,7 +216,9 @@ export interface Container {
     readonly target: string;
     readonly readOnly: boolean;
   }[];
-  readonly endpoint?: Endpoint;
+  readonly networks?: readonly NetworkAttachment[];
+  /** While it runs. */
+  readonly endpoints?: readonly Endpoint[];
   readonly logPath?: string;
   /** Paths of the runtime spec → the source each came from, e.g. `process.env[PATH]` → `image`. */
   readonly provenance: Readonly<Record<string, 'default' | 'image' | 'user' | 'engine'>>;
@@ -234,6 +260,9 @@ export interface Containers {
   /** Before start too: then the streams begin with the process. Half-close, several at once. */
   attach(nameOrId: string): Promise<TaskIo>;
   resize(nameOrId: string, size: { rows: number; columns: number }): Promise<void>;
+  /** Puts a container into one more network, at once if it runs. @throws GantryError not-found, forbidden, invalid, conflict */
+  connectNetwork(network: string, nameOrId: string, request: NetworkRequest): Promise<void>;
+  disconnectNetwork(network: string, nameOrId: string): Promise<void>;
   logs(nameOrId: string, options: LogsOptions): AsyncIterable<LogRecord>;
   top(nameOrId: string): Promise<
     readonly {

@@ -22,7 +22,7 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     await networks.release(id);
     await task.delete();
     live.task = undefined;
-    const { endpoint: _released, health: _over, ...container } = store.find(id);
+    const { endpoints: _released, health: _over, ...container } = store.find(id);
     const startedAt = 'startedAt' in container.state ? container.state.startedAt : undefined;
     const end = {
       exitCode: status.code,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { scheduleRestart, watchTask } from './exits.ts';
@@ -24,7 +25,7 @@ export async function reopenContainers(context: Context): Promise<void> {
         continue;
       }
       const exit = await readExit(context.taskDirectory(id));
-      const { endpoint: _gone, health: _over, ...rest } = container;
+      const { endpoints: _gone, health: _over, ...rest } = container;
       store.put({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
     }
     await runtime.cleanup(id, context.taskDirectory(id));
@@ -35,6 +36,7 @@ export async function reopenContainers(context: Context): Promise<void> {
     if (task === undefined) continue;
     watchTask(context, id, task);
     startHealthMonitor(context, store.find(id), task);
+    await serveNames(context, store.find(id), task.pid);
   }
   const known = new Set(store.all().map((container) => container.id));
   for await (const diff of driver.diffs())

@@ -1,7 +1,7 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
-import type { Endpoint } from '#network/index.ts';
 import type { Task } from '#runtime/index.ts';
+import { connectEndpoints, reserveEndpoints, writeNetworkFiles } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { watchTask } from './exits.ts';
@@ -9,7 +9,6 @@ import { startHealthMonitor } from './health.ts';
 import { blockDevicesOf, devicesOf } from './host-devices.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import type { Live } from './lives.ts';
-import { hostsFile, resolvConf } from './network-files.ts';
 import { removeContainer } from './remove-container.ts';
 import { readFilesIn } from './rootfs.ts';
 import { createSpans, type Spans } from './spans.ts';
@@ -35,14 +34,14 @@ export async function startContainer(context: Context, nameOrId: string, options
     const spans = createSpans();
     live.spans = spans.list;
     try {
-      const { task, endpoint } = await prepare(context, container, live, spans, options);
+      const task = await prepare(context, container, live, spans, options);
       watchTask(context, id, task);
       await spans.measure('runtime.start', ['exec'], () => task.start(options));
-      const { stoppedByUser: _cleared, endpoint: _old, health: _oldHealth, ...rest } = container;
+      const { stoppedByUser: _cleared, endpoints: _old, health: _oldHealth, ...rest } = container;
       const running: Container = {
         ...rest,
         state: { status: 'running', pid: task.pid, startedAt: new Date().toISOString() },
-        ...(endpoint === undefined ? {} : { endpoint }),
+        endpoints: context.networks.endpointsOf(id),
       };
       store.put(running);
       context.tell(running, 'start');
@@ -62,28 +61,19 @@ async function prepare(
   live: Live,
   spans: Spans,
   options: StartOptions,
-): Promise<{ task: Task; endpoint: Endpoint | undefined }> {
-  const { driver, networks } = context;
+): Promise<Task> {
+  const { driver } = context;
   const { id } = container;
-  const mode = container.options.networkMode ?? 'bridge';
   const rootfs = await driver.mounts(id);
-  const endpoint =
-    mode === 'none' || mode === 'host'
-      ? undefined
-      : await spans.measure('network.reserve', ['address', 'ports'], () =>
-          networks.reserve({
-            owner: id,
-            ownerName: container.name,
-            network: mode,
-            ports: container.options.ports ?? [],
-          }),
-        );
+  const endpoints = await spans.measure('network.reserve', ['address', 'ports'], () =>
+    reserveEndpoints(context, container),
+  );
   const [passwd = '', group = ''] = await spans.measure('rootfs.read', ['detached mount'], () =>
     readFilesIn(rootfs, ['/etc/passwd', '/etc/group']),
   );
   if (container.mounts.some((mount) => mount.type === 'volume'))
     await spans.measure('volumes.fill', [], () => fillVolumes(context, container));
-  const files = await spans.measure('files.write', [], () => writeFiles(context, container, endpoint));
+  const files = await spans.measure('files.write', [], () => writeNetworkFiles(context, container));
   using joined = await joinNamespaces(context, container);
   const { spec } = composeSpec({
     id,
@@ -123,31 +113,11 @@ async function prepare(
     ),
   );
   live.task = task;
-  if (endpoint !== undefined)
-    await spans.measure('network.connect', ['veth', 'address', 'route', 'port map elements'], () =>
-      networks.connect(endpoint, task.pid),
-    );
-  else if (mode === 'none') await networks.loopbackOnly(task.pid);
+  await spans.measure('network.connect', ['veth', 'address', 'route', 'port map elements'], () =>
+    connectEndpoints(context, container, endpoints, task.pid),
+  );
   for (const pending of live.pending.splice(0)) pending.bind(await task.attach());
-  return { task, endpoint };
-}
-
-/** The files of /etc that the engine owns. */
-async function writeFiles(context: Context, container: Container, endpoint: Endpoint | undefined) {
-  const home = context.home(container.id);
-  const files = { hosts: `${home}/hosts`, hostname: `${home}/hostname`, resolvConf: `${home}/resolv.conf` };
-  const { extraHosts = [], dns = [], networkMode } = container.options;
-  const { hostname } = container.resolved;
-  const hosts =
-    networkMode === 'host'
-      ? await readFile('/etc/hosts', 'utf8')
-      : hostsFile({ hostname, address: endpoint?.address, gateway: endpoint?.gateway, extraHosts });
-  await Promise.all([
-    writeFile(files.hosts, hosts),
-    writeFile(files.hostname, `${hostname}\n`),
-    writeFile(files.resolvConf, resolvConf(await readFile('/etc/resolv.conf', 'utf8'), dns)),
-  ]);
-  return files;
+  return task;
 }
 
 const exitCodes: Readonly<Record<string, number>> = { 'command-not-found': 127, 'command-not-executable': 126 };

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { throwIfAborted } from '#errors/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { Mount, RuntimeSpec } from '#oci/index.ts';
 import type { ContainerRuntime } from '#runtime/index.ts';
 import type { ContainerOptions } from './engine.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
+import { readHostFile } from './read-host-file.ts';
 import { readFilesIn } from './rootfs.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { killIfAlive } from './stop-container.ts';
@@ -78,13 +79,13 @@ export function createStepRunner(
           files.hosts,
           hostsFile({
             hostname,
-            address: endpoint?.address,
+            addresses: endpoint === undefined ? [] : [endpoint.address],
             gateway: endpoint?.gateway,
             extraHosts: step.extraHosts ?? [],
           }),
         );
         await writeFile(files.hostname, `${hostname}\n`);
-        await writeFile(files.resolvConf, resolvConf(await readFile('/etc/resolv.conf', 'utf8'), []));
+        await writeFile(files.resolvConf, resolvConf(await readHostFile('/etc/resolv.conf'), { dns: [], search: [], options: [] }));
         const { cpusetMems: _mems, ...limits } = step.limits ?? {};
         const { spec } = composeSpec({
           id,

@@ -35,8 +35,9 @@ export async function openResolverSockets(
   const udp = boundSocket(namespace.fd, 'udp');
   const datagrams = createSocket('udp4');
   undo.defer(() => datagrams.close());
+  const ready = once(datagrams, 'listening'); // it is told while `bind` runs
   datagrams.bind({ fd: udp.fd });
-  await once(datagrams, 'listening');
+  await ready;
   serveDatagrams(datagrams, answer, onError);
   const tcp = boundSocket(namespace.fd, 'tcp');
   check(kernel.call('listen', tcp.fd, MOST_CONNECTIONS), 'listen', 'the resolver');
