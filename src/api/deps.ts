@@ -1,6 +1,6 @@
 import type { Builder } from '#builder/index.ts';
 import type { RegistryClient } from '#distribution/index.ts';
-import type { Containers, Events } from '#engine/index.ts';
+import type { Containers, Events, Storage } from '#engine/index.ts';
 import type { Images } from '#images/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { Volumes } from '#volumes/index.ts';
@@ -13,6 +13,7 @@ export interface ApiDeps {
   readonly volumes: Volumes;
   readonly registry: RegistryClient;
   readonly builder: Builder;
+  readonly storage: Storage;
   readonly events: Events;
   readonly host: HostFacts;
   /** Where an error after the reply's head was sent is told. */

@@ -1,10 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import { applyChanges } from '#builder/index.ts';
 import { GantryError } from '#errors/index.ts';
-import type { Image, ProgressEvent } from '#images/index.ts';
+import type { Image, ProgressEvent, RemovedName } from '#images/index.ts';
 import type { Platform } from '#oci/index.ts';
 import type { ApiDeps } from './deps.ts';
-import { credentialsOf, filters, flag, labelsFit, type Query, refuseFilters } from './query.ts';
+import { imageHistory, imageInspection, imageSummary, sharedSizes } from './image-shapes.ts';
+import { isOlderThan, labelsMatch } from './prune-filters.ts';
+import { credentialsOf, filters, flag, labelsFit, type Query, queryValues, refuseFilters } from './query.ts';
 import { clientSignal, jsonLines } from './streams.ts';
 
 interface Route {
@@ -26,38 +29,6 @@ export const progressLine = ({ id, status, current, total }: ProgressEvent) => (
       : {}),
 });
 
-const summary = (image: Image, containers: number) => ({
-  Id: image.id,
-  ParentId: '',
-  RepoTags: image.tags,
-  RepoDigests: image.repoDigests,
-  Created: Math.floor(Date.parse(image.config.created ?? '1970-01-01T00:00:00Z') / 1000),
-  Size: image.size,
-  SharedSize: -1,
-  Labels: image.config.config?.Labels ?? null,
-  Containers: containers,
-});
-
-const inspection = (image: Image, driver: string) => ({
-  Id: image.id,
-  RepoTags: image.tags,
-  RepoDigests: image.repoDigests,
-  Parent: '',
-  Comment: image.config.history?.at(-1)?.comment ?? '',
-  Created: image.config.created ?? '',
-  DockerVersion: '',
-  Author: image.config.author ?? '',
-  Config: image.config.config ?? {},
-  Architecture: image.config.architecture,
-  ...(image.config.variant === undefined ? {} : { Variant: image.config.variant }),
-  Os: image.config.os,
-  Size: image.size,
-  GraphDriver: { Name: driver, Data: {} },
-  RootFS: { Type: 'layers', Layers: image.config.rootfs.diff_ids },
-  Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
-  Descriptor: image.manifest,
-});
-
 /** `os/architecture[/variant]` of a query. @throws GantryError invalid */
 function platformOf(text: string | undefined): { platform?: Platform } {
   if (text === undefined || text === '') return {};
@@ -70,6 +41,9 @@ function platformOf(text: string | undefined): { platform?: Platform } {
   return { platform: { os, architecture, ...(variant === undefined ? {} : { variant }) } };
 }
 
+const removedName = (removed: RemovedName) =>
+  'untagged' in removed ? { Untagged: removed.untagged } : { Deleted: removed.deleted };
+
 const withTag = (name: string, tag: string | undefined) =>
   tag === undefined || tag === '' ? name : tag.includes(':') ? `${name}@${tag}` : `${name}:${tag}`;
 
@@ -78,7 +52,12 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
   const users = (id: string) => containers.list().filter((c) => c.imageId === id);
   app.get<Route>('/images/json', async ({ query }) => {
     const wanted = filters(query.filters);
-    refuseFilters(wanted, ['reference', 'dangling', 'label']);
+    refuseFilters(wanted, ['reference', 'dangling', 'label', 'before', 'since', 'until']);
+    const all = await images.list();
+    const createdOf = async (name: string | undefined) =>
+      name === undefined ? undefined : Date.parse((await images.get(name)).config.created ?? '');
+    const [before, since] = [await createdOf(wanted.get('before')?.[0]), await createdOf(wanted.get('since')?.[0])];
+    const shared = flag(query['shared-size']) ? sharedSizes(images, all) : undefined;
     const patterns = wanted.get('reference')?.map(
       (p) =>
         new RegExp(
@@ -89,27 +68,31 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
         ),
     );
     const dangling = wanted.get('dangling')?.[0];
-    return (await images.list())
+    return all
       .filter(
         (image) =>
           (patterns === undefined ||
             image.tags.some((tag) => patterns.some((p) => p.test(tag) || p.test(tag.replace(/:[^:/]*$/, ''))))) &&
           (dangling === undefined || flag(dangling) === (image.tags.length === 0)) &&
+          (before === undefined || Date.parse(image.config.created ?? '') < before) &&
+          (since === undefined || Date.parse(image.config.created ?? '') > since) &&
+          isOlderThan(image.config.created ?? '1970-01-01T00:00:00Z', wanted) &&
           labelsFit(image.config.config?.Labels ?? {}, wanted.get('label')),
       )
       .toSorted((a, b) => (b.config.created ?? '').localeCompare(a.config.created ?? ''))
-      .map((image) => summary(image, users(image.id).length));
+      .map((image) => imageSummary(image, users(image.id).length, shared?.get(image.id)));
   });
-  app.post<Route & { Body: Readable }>('/images/create', async ({ query, headers, body }, reply) => {
+  app.post<Route & { Body: Readable }>('/images/create', async ({ query, headers, body, raw }, reply) => {
     const signal = clientSignal(reply);
     return jsonLines(reply, async (send) => {
       if (query.fromSrc !== undefined) {
         if (query.fromSrc !== '-')
           throw new GantryError('unsupported', `import from "${query.fromSrc}": only a stream ("-") is supported`);
-        if (query.changes) throw new GantryError('unsupported', 'import with changes (-c) is not supported yet');
+        const changes = queryValues(raw.url, 'changes').flatMap((text) => text.split('\n'));
         const image = await images.import(body, {
           ...(query.repo ? { reference: withTag(query.repo, query.tag) } : {}),
           ...(query.message ? { message: query.message } : {}),
+          changes: applyChanges({}, changes),
           ...platformOf(query.platform),
           signal,
         });
@@ -134,23 +117,35 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
         send({ stream: `Loaded image${name.startsWith('sha256:') ? ' ID' : ''}: ${name}\n` });
     });
   });
+  const historyOf = (image: Image) => imageHistory(image, images.layerSizes(image));
+  app.post<{ Querystring: Query }>('/images/prune', async ({ query }) => {
+    const wanted = filters(query.filters);
+    refuseFilters(wanted, ['dangling', 'until', 'label', 'label!']);
+    const { removed, reclaimed } = await images.prune({
+      all: !flag(wanted.get('dangling')?.[0], true),
+      fits: ({ config }) =>
+        isOlderThan(config.created ?? '1970-01-01T00:00:00Z', wanted) &&
+        labelsMatch(config.config?.Labels ?? {}, wanted),
+      inUseBy: (id) => users(id)[0]?.id.slice(0, 12),
+    });
+    events.publish({ type: 'image', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
+    return { ImagesDeleted: removed.length === 0 ? null : removed.map(removedName), SpaceReclaimed: reclaimed };
+  });
   const save = async (names: readonly string[]) => {
     for (const name of names) await images.get(name);
     return images.save(names);
   };
   app.get<Route>('/images/get', async (request, reply) => {
-    const names = new URL(request.raw.url ?? '/', 'http://engine').searchParams
-      .getAll('names')
-      .flatMap((n) => n.split(','));
+    const names = queryValues(request.raw.url, 'names').flatMap((n) => n.split(','));
     return reply.type('application/x-tar').send(await save(names));
   });
   app.get<Route>('/images/*', async ({ params }, reply) => {
     const [, name = '', action = ''] = /^(.*)\/(json|history|get)$/.exec(params['*']) ?? [];
     switch (action) {
       case 'json':
-        return inspection(await images.get(name), host.storageDriver);
+        return imageInspection(await images.get(name), host.storageDriver);
       case 'history':
-        return history(await images.get(name));
+        return historyOf(await images.get(name));
       case 'get':
         return reply.type('application/x-tar').send(await save([name]));
       default:
@@ -185,7 +180,7 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
       force: flag(query.force),
       inUseBy: (id) => users(id)[0]?.id.slice(0, 12),
     });
-    return removed.map((r) => ('untagged' in r ? { Untagged: r.untagged } : { Deleted: r.deleted }));
+    return removed.map(removedName);
   });
   app.post<{ Body: Record<string, string> }>('/auth', async ({ body }) => {
     const address = (body.serveraddress ?? '').replace(/^https?:\/\//, '').replace(/\/.*$/, '') || 'docker.io';
@@ -197,16 +192,4 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
     );
     return { Status: 'Login Succeeded', IdentityToken: '' };
   });
-}
-
-function history(image: Image) {
-  let layer = image.layers.length;
-  return (image.config.history ?? []).toReversed().map((entry, index) => ({
-    Id: index === 0 ? image.id : '<missing>',
-    Created: Math.floor(Date.parse(entry.created ?? '1970-01-01T00:00:00Z') / 1000),
-    CreatedBy: entry.created_by ?? '',
-    Tags: index === 0 ? image.tags : null,
-    Size: entry.empty_layer ? 0 : (image.layers[--layer]?.size ?? 0),
-    Comment: entry.comment ?? '',
-  }));
 }

@@ -7,6 +7,10 @@ export type Query = Readonly<Record<string, string | undefined>>;
 export const flag = (value: string | undefined, fallback = false): boolean =>
   value === undefined || value === '' ? fallback : !/^(?:0|false|no|none)$/i.test(value);
 
+/** Every value of a parameter that may come several times. */
+export const queryValues = (url: string | undefined, name: string): readonly string[] =>
+  new URL(url ?? '/', 'http://engine').searchParams.getAll(name).filter((value) => value !== '');
+
 /** An integer of a query. @throws GantryError invalid */
 export function integer(name: string, value: string | undefined): number | undefined {
   if (value === undefined || value === '') return undefined;

@@ -9,12 +9,13 @@ import { statusOfKind } from './error-status.ts';
 import { createHijackHandler } from './hijack.ts';
 import { imagesApi } from './images-api.ts';
 import { networksApi } from './networks-api.ts';
+import { storageApi } from './storage-api.ts';
 import { apiVersion, systemApi } from './system-api.ts';
 import { volumesApi } from './volumes-api.ts';
 
 /** Operations of the Engine API that are understood and not built. */
 const notBuilt =
-  /^\/(?:commit|session|grpc|system\/df|(?:containers|images)\/prune|images\/search|distribution\/|plugins|containers\/[^/]+\/(?:update|attach\/ws)|volumes\/)/;
+  /^\/(?:session|grpc|containers\/prune|images\/search|distribution\/|plugins|containers\/[^/]+\/(?:update|attach\/ws)|volumes\/)/;
 
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {
@@ -62,6 +63,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   containersApi(app, deps);
   archiveApi(app, deps);
   imagesApi(app, deps);
+  storageApi(app, deps);
   networksApi(app, deps);
   volumesApi(app, deps);
   const buildSessions = buildApi(app, deps);

@@ -1,2 +1,3 @@
 export * from './builder.ts';
+export { applyChanges } from './config-changes.ts';
 export { type BuilderOptions, createBuilder } from './create-builder.ts';

@@ -7,7 +7,7 @@ import { createApiServer } from '#api/index.ts';
 import { createBuilder } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
-import { createContainers, createEvents, createStepRunner } from '#engine/index.ts';
+import { createContainers, createEvents, createStepRunner, createStorage } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
 import { nativePath, openCgroups } from '#linux/index.ts';
@@ -78,6 +78,10 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   await containers.open();
   const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
   const builder = createBuilder({ db, images, content, driver, steps, root: `${dataRoot}/builder` });
+  const storage = createStorage(
+    { db, images, containers, driver, volumes, buildCache: () => builder.usage() },
+    { dataRoot },
+  );
 
   const app = createApiServer({
     containers,
@@ -86,6 +90,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     volumes,
     registry,
     builder,
+    storage,
     events,
     onError,
     host: {

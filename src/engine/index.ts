@@ -2,3 +2,4 @@ export { type ContainersService, createContainers } from './containers.ts';
 export * from './engine.ts';
 export { createEvents } from './events.ts';
 export { createStepRunner } from './step-runner.ts';
+export { createStorage, type Storage } from './storage.ts';

@@ -1,0 +1,65 @@
+import type { Image, Images } from '#images/index.ts';
+import { chainIdOf } from '#oci/index.ts';
+
+/** One image as the listing shows it. `shared`: bytes that other images have too, -1 where nobody asked. */
+export const imageSummary = (image: Image, containers: number, shared = -1) => ({
+  Id: image.id,
+  ParentId: '',
+  RepoTags: image.tags,
+  RepoDigests: image.repoDigests,
+  Created: Math.floor(Date.parse(image.config.created ?? '1970-01-01T00:00:00Z') / 1000),
+  Size: image.size,
+  SharedSize: shared,
+  Labels: image.config.config?.Labels ?? null,
+  Containers: containers,
+});
+
+/** `docker image inspect`. */
+export const imageInspection = (image: Image, driver: string) => ({
+  Id: image.id,
+  RepoTags: image.tags,
+  RepoDigests: image.repoDigests,
+  Parent: '',
+  Comment: image.config.history?.at(-1)?.comment ?? '',
+  Created: image.config.created ?? '',
+  DockerVersion: '',
+  Author: image.config.author ?? '',
+  Config: image.config.config ?? {},
+  Architecture: image.config.architecture,
+  ...(image.config.variant === undefined ? {} : { Variant: image.config.variant }),
+  Os: image.config.os,
+  Size: image.size,
+  GraphDriver: { Name: driver, Data: {} },
+  RootFS: { Type: 'layers', Layers: image.config.rootfs.diff_ids },
+  Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+  Descriptor: image.manifest,
+});
+
+/** `docker history`: the steps that made an image, the last first, with the bytes each unpacked to. */
+export function imageHistory(image: Image, layerSizes: readonly number[]) {
+  let layer = image.layers.length;
+  return (image.config.history ?? []).toReversed().map((entry, index) => ({
+    Id: index === 0 ? image.id : '<missing>',
+    Created: Math.floor(Date.parse(entry.created ?? '1970-01-01T00:00:00Z') / 1000),
+    CreatedBy: entry.created_by ?? '',
+    Tags: index === 0 ? image.tags : null,
+    Size: entry.empty_layer ? 0 : (layerSizes[--layer] ?? 0),
+    Comment: entry.comment ?? '',
+  }));
+}
+
+/** Of each image the bytes of the layers that others have too, by id. */
+export function sharedSizes(images: Pick<Images, 'layerSizes'>, all: readonly Image[]): ReadonlyMap<string, number> {
+  const chainsOf = (image: Image) =>
+    image.config.rootfs.diff_ids.map((_, index, ids) => chainIdOf(ids.slice(0, index + 1)) ?? '');
+  const users = new Map<string, number>();
+  const chains = new Map(all.map((image) => [image.id, chainsOf(image)]));
+  for (const chain of chains.values()) for (const id of chain) users.set(id, (users.get(id) ?? 0) + 1);
+  return new Map(
+    all.map((image) => {
+      const sizes = images.layerSizes(image);
+      const shared = (chains.get(image.id) ?? []).map((id, at) => ((users.get(id) ?? 0) > 1 ? (sizes[at] ?? 0) : 0));
+      return [image.id, shared.reduce((sum, size) => sum + size, 0)];
+    }),
+  );
+}

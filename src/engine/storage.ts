@@ -1,0 +1,37 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { CheckOptions, Image, Images, StoreReport } from '#images/index.ts';
+import type { GraphDriver } from '#snapshots/index.ts';
+import type { Volumes } from '#volumes/index.ts';
+import { checkStorage } from './check-storage.ts';
+import { type CommitRequest, commitContainer } from './commit-container.ts';
+import { type DiskUsage, measureStorage } from './disk-usage.ts';
+import type { Containers } from './engine.ts';
+
+/** What the engine keeps on the disk as a whole: measured, verified, and made into images. */
+export interface Storage {
+  usage(): Promise<DiskUsage>;
+  /** Images and containers with all they stand on. See images/check.ts and check-storage.ts. */
+  check(options: Pick<CheckOptions, 'repair' | 'quick' | 'signal'>): Promise<StoreReport>;
+  /** Makes an image of a container's changes. @throws GantryError not-found, invalid */
+  commit(nameOrId: string, request: CommitRequest): Promise<Image>;
+}
+
+export interface StorageDeps {
+  readonly db: DatabaseSync;
+  readonly images: Images;
+  readonly containers: Containers;
+  readonly driver: GraphDriver;
+  readonly volumes: Volumes;
+  /** What is kept between builds: id, bytes, and the directory where it is none of the driver's. */
+  readonly buildCache: () => Promise<
+    readonly { readonly id: string; readonly size: number; readonly directory?: string }[]
+  >;
+}
+
+export function createStorage(deps: StorageDeps, { dataRoot }: { readonly dataRoot: string }): Storage {
+  return {
+    usage: () => measureStorage(deps, dataRoot),
+    check: (options) => checkStorage(deps, dataRoot, options),
+    commit: (nameOrId, request) => commitContainer(deps, nameOrId, request),
+  };
+}
