@@ -48,7 +48,10 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
             if (line !== undefined) send(line);
           },
           onRootfs: async (tar) => {
-            await client?.deliver(tar, signal);
+            await client?.deliver('files', tar, signal);
+          },
+          onCache: async (tar) => {
+            await client?.deliver('cache', tar, signal);
           },
         });
         if (quiet && imageId !== '') send({ stream: `${imageId}\n` });
@@ -76,8 +79,8 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
     await sessions.get(params.session).receive(params.name, body);
     return reply.code(204).send();
   });
-  app.get<SessionRoute>('/gantry/build/:session/output', async ({ params }, reply) =>
-    reply.type('application/x-tar').send(await sessions.get(params.session).collect()),
+  app.get<SessionRoute>('/gantry/build/:session/outputs/:name', async ({ params }, reply) =>
+    reply.type('application/x-tar').send(await sessions.get(params.session).collect(params.name)),
   );
 
   app.post<{ Querystring: Query }>('/build/prune', async ({ query }) => {

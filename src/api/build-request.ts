@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildRequest, Entitlement, NamedContext, StepLimits } from '#builder/index.ts';
+import type { BuildRequest, CacheTarget, Entitlement, NamedContext, StepLimits } from '#builder/index.ts';
 import { GantryError, messageOf } from '#errors/index.ts';
 import type { Credentials } from '#images/index.ts';
 import type { ClientSession } from './build-sessions.ts';
@@ -49,7 +49,7 @@ export function buildRequestOf(
   body: Readable,
   tags: readonly string[],
   credentials: BuildRequest['credentials'],
-  session: { readonly client: ClientSession; readonly signal: AbortSignal } | undefined,
+  session: Session | undefined,
 ): BuildRequest {
   for (const [name, why] of Object.entries(unbuilt))
     if (query[name] && !['default', '[]', 'null'].includes(query[name]))
@@ -60,6 +60,9 @@ export function buildRequestOf(
   const entitlements = strings('allow').map(entitlementOf);
   const outputs = jsonOf<readonly { Type?: string }[]>('outputs', query.outputs, []);
   const cacheFrom = strings('cachefrom');
+  const cacheTo = jsonOf<readonly { type?: string; ref?: string; mode?: string }[]>('cacheto', query.cacheto, []).map(
+    cacheTargetOf,
+  );
   return {
     context: query.remote && query.remote !== 'client-session' ? { url: query.remote } : body,
     dockerfile: query.dockerfile || 'Dockerfile',
@@ -79,14 +82,15 @@ export function buildRequestOf(
     ...(extraHosts.length === 0 ? {} : { extraHosts }),
     ...(entitlements.length === 0 ? {} : { entitlements }),
     ...(outputs.some(({ Type }) => isRootfs(Type)) ? { output: 'rootfs' as const } : {}),
-    ...(cacheFrom.length === 0 ? {} : { cacheFrom }),
+    ...(cacheTo.length === 0 ? {} : { cacheTo }),
+    ...(cacheFrom.length === 0 ? {} : { cacheFrom: cacheFrom.map((from) => cacheSourceOf(from, session)) }),
     ...(session === undefined ? {} : sessionParts(query, session)),
   };
 }
 
 function sessionParts(
   query: Query,
-  { client, signal }: { readonly client: ClientSession; readonly signal: AbortSignal },
+  { client, signal }: Session,
 ): Pick<BuildRequest, 'secrets' | 'agents' | 'namedContexts'> {
   const agents = jsonOf<readonly string[]>('ssh', query.ssh, []);
   const contexts = jsonOf<Record<string, { image?: string; url?: string }>>('contexts', query.contexts, {});
@@ -104,6 +108,33 @@ function sessionParts(
       ]),
     ),
   };
+}
+
+type Session = { readonly client: ClientSession; readonly signal: AbortSignal };
+
+/** `session:NAME` is an archive that the client sends. @throws GantryError invalid */
+function cacheSourceOf(from: string, session: Session | undefined): string | (() => Promise<Readable>) {
+  if (!from.startsWith('session:')) return from;
+  if (session === undefined) throw new GantryError('invalid', `cachefrom "${from}" needs a session`);
+  return () => session.client.upload(from.slice('session:'.length), session.signal);
+}
+
+/** @throws GantryError invalid */
+function cacheTargetOf({
+  type = '',
+  ref = '',
+  mode = 'min',
+}: {
+  type?: string;
+  ref?: string;
+  mode?: string;
+}): CacheTarget {
+  if (mode !== 'min' && mode !== 'max') throw new GantryError('invalid', `cache mode "${mode}" is min or max`);
+  if (type === 'inline') return { type };
+  if (type === 'local') return { type, mode };
+  if (type !== 'registry') throw new GantryError('invalid', `cache type "${type}" is inline, registry or local`);
+  if (ref === '') throw new GantryError('invalid', 'a cache in a registry needs ref=');
+  return { type, reference: ref, mode };
 }
 
 /** Whether an output is the target's files, and not an image. @throws GantryError unsupported */

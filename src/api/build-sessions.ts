@@ -22,9 +22,9 @@ export interface ClientSession {
   /** A connection to the client's agent, which waits for one if the client has none open. */
   agent(id: string): Duplex;
   offerAgent(id: string, socket: Duplex): void;
-  /** Hands files over to the client; resolves when it has them all. */
-  deliver(tar: Readable, signal: AbortSignal): Promise<void>;
-  collect(): Promise<Readable>;
+  /** Hands an archive over to the client, under a name; resolves when it has it all. */
+  deliver(name: string, tar: Readable, signal: AbortSignal): Promise<void>;
+  collect(name: string): Promise<Readable>;
   /** The build is over: what waits is let go. */
   close(): void;
 }
@@ -55,10 +55,14 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
   const uploads = new Map<string, PromiseWithResolvers<Upload>>();
   const waitingSockets = new Map<string, Duplex[]>();
   const waitingAgents = new Map<string, Duplex[]>();
-  const output = Promise.withResolvers<Readable>();
+  const outputs = new Map<string, PromiseWithResolvers<Readable>>();
+  const outputOf = (output: string) => {
+    const found = outputs.get(output) ?? Promise.withResolvers<Readable>();
+    outputs.set(output, found);
+    return found;
+  };
   const closed = Promise.withResolvers<never>();
   closed.promise.catch(() => undefined);
-  output.promise.catch(() => undefined);
   const uploadOf = (context: string) => {
     const upload = uploads.get(context) ?? Promise.withResolvers<Upload>();
     uploads.set(context, upload);
@@ -79,7 +83,6 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
     forget();
     session.secrets = {};
     closed.reject(new GantryError('not-found', 'the build is over'));
-    output.reject(new GantryError('not-found', 'the build gave no files'));
     for (const sockets of [...waitingSockets.values(), ...waitingAgents.values()])
       for (const socket of sockets) socket.destroy();
   };
@@ -112,9 +115,9 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
       if (agent === undefined) list(waitingSockets, id).push(socket);
       else join(agent, socket);
     },
-    async deliver(tar, signal) {
+    async deliver(output, tar, signal) {
       clearTimeout(timer);
-      output.resolve(tar);
+      outputOf(output).resolve(tar);
       try {
         await once(tar, 'close', { signal });
       } catch (error) {
@@ -122,7 +125,7 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
         throw error;
       }
     },
-    collect: () => Promise.race([output.promise, closed.promise]),
+    collect: (output) => Promise.race([outputOf(output).promise, closed.promise]),
     close,
   };
   return session;

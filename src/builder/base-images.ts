@@ -1,24 +1,18 @@
 import { isGantryError } from '#errors/index.ts';
 import type { Credentials, Image, Images } from '#images/index.ts';
-import { type Platform, parseReference } from '#oci/index.ts';
+import { chainIdOf, type Platform, parseReference } from '#oci/index.ts';
 import { platformName } from './platforms.ts';
 import type { StageOutput } from './stage-output.ts';
 
-/** The images a build stands on or copies from, each looked up (and pulled where needed) once, and unpacked. */
+/** The images a build stands on or copies from, each looked up (and pulled where needed) once, held, and unpacked. */
 export function createBaseImages(
   images: Pick<Images, 'get' | 'pull' | 'unpack'>,
   request: { readonly pull: boolean; readonly credentials: Readonly<Record<string, Credentials>> },
   target: Platform,
+  hold: (keys: readonly string[]) => Promise<void>,
   signal: AbortSignal,
 ) {
   const known = new Map<string, Promise<Image>>();
-
-  const credentialsFor = (reference: string): Credentials | undefined => {
-    const { registry } = parseReference(reference);
-    return (
-      request.credentials[registry] ?? (registry === 'docker.io' ? request.credentials['index.docker.io'] : undefined)
-    );
-  };
 
   const resolve = async (reference: string, platform: Platform, output: StageOutput): Promise<Image> => {
     const held = await images.get(reference).catch((error: unknown) => {
@@ -30,11 +24,17 @@ export function createBaseImages(
       held !== undefined && (isId || (!request.pull && isFor(held, platform)))
         ? held
         : await images.pull(reference, {
-            credentials: credentialsFor(reference),
+            credentials: credentialsFor(request.credentials, reference),
             platform,
             onProgress: (progress) => output.event({ progress }),
             signal,
           });
+    await hold([
+      image.id,
+      image.manifest.digest,
+      ...image.layers.map(({ digest }) => digest),
+      ...image.config.rootfs.diff_ids.map((_, at, ids) => chainIdOf(ids.slice(0, at + 1)) ?? ''),
+    ]);
     await images.unpack(image, { signal });
     return image;
   };
@@ -46,6 +46,15 @@ export function createBaseImages(
     known.set(key, found);
     return found;
   };
+}
+
+/** The credentials for a reference's registry. */
+export function credentialsFor(
+  credentials: Readonly<Record<string, Credentials>>,
+  reference: string,
+): Credentials | undefined {
+  const { registry } = parseReference(reference);
+  return credentials[registry] ?? (registry === 'docker.io' ? credentials['index.docker.io'] : undefined);
 }
 
 const isFor = ({ config }: Image, { os, architecture }: Platform) =>

@@ -30,6 +30,8 @@ export interface BuildSession {
   readonly mountPoints: MountPoints;
   readonly cacheMounts: CacheMounts;
   readonly layers: StepLayers;
+  /** Keeps blobs and layers, by digest and chain id, from being removed while the build runs. */
+  readonly hold: (keys: readonly string[]) => Promise<void>;
   readonly cache: BuildCache;
   readonly memory: StepMemory;
   /** Steps that run now, of all builds. */
@@ -38,6 +40,8 @@ export interface BuildSession {
   readonly ignoresCache: (stage: number) => boolean;
   /** SOURCE_DATE_EPOCH: seconds since 1970 that stand for now, and that no file is newer than. */
   readonly epoch: number | undefined;
+  /** Results are to be used on other machines: only those count that mean the same there. */
+  readonly portable: boolean;
   /** What is built for. */
   readonly platform: Platform;
   readonly baseImage: BaseImages;

@@ -12,6 +12,8 @@ export interface Builder {
       onOutput: (event: BuildEvent) => void;
       /** Given the target's files as a tar; the build waits for it. */
       onRootfs?: (tar: Readable) => Promise<void>;
+      /** Given the archive of a local cache; the build waits for it. */
+      onCache?: (tar: Readable) => Promise<void>;
       signal?: AbortSignal;
     },
   ): Promise<{ imageId: string }>;
@@ -69,8 +71,10 @@ export interface BuildRequest {
   readonly agents?: Readonly<Record<string, () => Duplex>>;
   /** What a name in FROM, `--from` or `from=` stands for, before stages and images are looked at. */
   readonly namedContexts?: Readonly<Record<string, NamedContext>>;
-  /** Images whose layers may serve as results of steps; see `cacheFrom` in step-layers. */
-  readonly cacheFrom?: readonly string[];
+  /** Images that carry results of steps, or archives of such images. */
+  readonly cacheFrom?: readonly (string | (() => Promise<Readable>))[];
+  /** Where results of steps go. */
+  readonly cacheTo?: readonly CacheTarget[];
   /** What steps may ask for beyond the ordinary. */
   readonly entitlements?: readonly Entitlement[];
   /** `image` (default) makes an image; `rootfs` only the target's files, given to `onRootfs`. */
@@ -88,6 +92,12 @@ export type NamedContext =
   | { readonly from: 'image'; readonly reference: string }
   | { readonly from: 'tar'; readonly tar: () => Promise<Readable> }
   | { readonly from: 'remote'; readonly url: string };
+
+/** `min`: the steps of the image itself; `max`: those of all stages that were built. */
+export type CacheTarget =
+  | { readonly type: 'inline' }
+  | { readonly type: 'registry'; readonly reference: string; readonly mode: 'min' | 'max' }
+  | { readonly type: 'local'; readonly mode: 'min' | 'max' };
 
 export type Entitlement = 'network.host' | 'security.insecure';
 

@@ -9,10 +9,12 @@ import type { Images } from '#images/index.ts';
 import { closeFd, mountDetached } from '#linux/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
 import { type GraphDriver, packTree } from '#snapshots/index.ts';
+import { credentialsFor } from './base-images.ts';
 import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
 import { createCacheMounts } from './cache-mounts.ts';
+import { exportRecords, importRecords, withRecords } from './cache-records.ts';
 import { createNamedTrees } from './context-trees.ts';
 import { detachAllBelow } from './host-mounts.ts';
 import type { Flights } from './keyed-step.ts';
@@ -66,7 +68,7 @@ export function createBuilder(
   const build = async (
     request: BuildRequest,
     scratch: string,
-    { onOutput: emit, onRootfs }: Parameters<Builder['build']>[1] & { onOutput: Emit },
+    { onOutput: emit, onRootfs, onCache }: Parameters<Builder['build']>[1] & { onOutput: Emit },
     signal: AbortSignal,
   ): Promise<string | undefined> => {
     using context = await receiveContext(request.context, `${scratch}/context`, request.dockerfile, {
@@ -89,7 +91,16 @@ export function createBuilder(
       );
     if (request.check === true) return undefined;
     const epoch = epochOf(request.buildArgs);
-    let state = await solve(
+    await using holds = new AsyncDisposableStack();
+    const cacheDeps = {
+      images,
+      cache,
+      credentialsFor: (reference: string) => credentialsFor(request.credentials, reference),
+      say: (text: string) => emit({ stream: text }),
+      signal,
+    };
+    await importRecords(request.cacheFrom ?? [], cacheDeps);
+    const solved = await solve(
       {
         request,
         file,
@@ -101,16 +112,20 @@ export function createBuilder(
         mountPoints,
         cacheMounts,
         layers,
+        hold: async (keys) => void holds.use(await images.holdKeys(keys)),
         cache,
         memory,
         flights,
         epoch,
+        portable: (request.cacheTo?.length ?? 0) > 0,
         platform: request.platform ? parsePlatform(request.platform) : nativePlatform,
         images,
       },
       emit,
       signal,
     );
+    let state = solved.target;
+    await exportRecords(request.cacheTo ?? [], solved, { ...cacheDeps, epoch, onCache });
     if (request.output === 'rootfs') {
       const { layer } = state.tree;
       if (layer === undefined) throw new GantryError('invalid', 'the target has no files to write out');
@@ -123,7 +138,9 @@ export function createBuilder(
       return undefined;
     }
     if (request.squash === true) state = await squash({ driver, layers }, state, { signal, epoch });
-    const config = imageConfigOf(state, epoch);
+    const plain = imageConfigOf(state, epoch);
+    const inline = request.cacheTo?.some(({ type }) => type === 'inline') === true;
+    const config = inline ? withRecords(plain, state) : plain;
     const descriptors = await Promise.all((state.tree.exported ?? []).map((layer) => layer.descriptor));
     const image = await images.create({ config, layers: descriptors, references: request.tags }, { signal });
     emit({ stream: ` ---> ${shortId(image.id)}\n` });

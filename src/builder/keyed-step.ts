@@ -1,5 +1,5 @@
 import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
-import { cacheKey } from './build-cache.ts';
+import { type CachedStep, cacheKey } from './build-cache.ts';
 import type { BuildSession } from './build-session.ts';
 import type { StageOutput } from './stage-output.ts';
 import type { StageState } from './stage-state.ts';
@@ -30,6 +30,10 @@ export interface StepRun {
   readonly log: (text: string) => void;
 }
 
+/** What a cached step names: held first and looked for then, so that no `rmi` comes between. */
+const layersOf = (step: CachedStep | undefined): readonly string[] =>
+  [step?.layer, step?.privateLayer, step?.descriptor?.digest].filter((key) => key !== undefined);
+
 /**
  * The result of a step: an earlier one where nothing that it depends on changed, else made by `work`. The same step
  * asked for by several builds at once runs once; should the build that runs it be cancelled, another one does.
@@ -40,7 +44,7 @@ export async function keyedStep(
   at: { readonly stage: number; readonly output: StageOutput },
   step: KeyedStep,
   work: (run: StepRun) => Promise<void>,
-): Promise<MadeStep> {
+): Promise<MadeStep & { readonly key: string }> {
   const { layers, flights, memory, signal, epoch } = session;
   const { output } = at;
   const parent = state.tree.identity;
@@ -61,10 +65,11 @@ export async function keyedStep(
       await follow(running, output, signal);
       continue;
     }
-    const cached = ignoring ? undefined : await layers.reuse(key, state.tree, signal);
+    if (!ignoring) await session.hold(layersOf(session.cache.find(key)));
+    const cached = ignoring ? undefined : await layers.reuse(key, state.tree, signal, session.portable);
     if (cached !== undefined) {
       output.cached();
-      return cached;
+      return { ...cached, key };
     }
     // While the cache was asked, another build may have begun.
     if (!ignoring && flights.has(flightKey)) continue;
@@ -86,7 +91,7 @@ export async function keyedStep(
     try {
       const result = await made;
       memory.remember(place, key, inputs);
-      return result;
+      return { ...result, key };
     } finally {
       if (flights.get(flightKey) === flight) flights.delete(flightKey);
     }

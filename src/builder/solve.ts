@@ -16,12 +16,17 @@ type Solvable = Omit<BuildSession, 'graph' | 'args' | 'baseImage' | 'stage' | 'i
   readonly images: Images;
 };
 
+export interface Solved {
+  readonly target: StageState;
+  readonly others: readonly StageState[];
+}
+
 /**
  * Builds the target stage and the stages it needs; those that do not wait for each other run at once. The first
  * failure stops the others, and is what is thrown once they have all stopped.
  */
-export async function solve({ images, ...given }: Solvable, emit: Emit, outer: AbortSignal): Promise<StageState> {
-  const { file, request, platform } = given;
+export async function solve({ images, ...given }: Solvable, emit: Emit, outer: AbortSignal): Promise<Solved> {
+  const { file, request, platform, hold } = given;
   checkSyntax(file);
   const args = readBuildArgs(file, request.buildArgs, platform, request.target);
   const graph = planStages(file, args.global, request);
@@ -32,7 +37,7 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
     ...given,
     graph,
     args,
-    baseImage: createBaseImages(images, request, platform, signal),
+    baseImage: createBaseImages(images, request, platform, hold, signal),
     stage: (index) => running.get(index),
     ignoresCache: (index) => request.noCache || isNamed(request.noCacheStages, file.stages[index]?.name, index),
     signal,
@@ -91,7 +96,8 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
   }
   if (args.unconsumed.length > 0)
     emit({ stream: `[Warning] One or more build-args [${args.unconsumed.join(' ')}] were not consumed\n` });
-  return state;
+  const others = graph.stages.flatMap(({ stage }) => (stage.index === graph.target ? [] : stage.index));
+  return { target: state, others: await Promise.all(others.map((index) => running.get(index) ?? state)) };
 }
 
 /** A failed command is shown where it stands in the Dockerfile. */

@@ -40,7 +40,7 @@ export interface StageGraph {
 export function planStages(
   file: Dockerfile,
   global: Lookup,
-  request: Pick<BuildRequest, 'target' | 'namedContexts' | 'output'> = {},
+  request: Pick<BuildRequest, 'target' | 'namedContexts' | 'output' | 'cacheTo'> = {},
 ): StageGraph {
   const { target: targetName, namedContexts = {} } = request;
   const { stages } = file;
@@ -106,7 +106,9 @@ export function planStages(
   visit(target);
 
   const exported = new Set<number>();
-  if (request.output !== 'rootfs')
+  if (request.cacheTo?.some((to) => to.type !== 'inline' && to.mode === 'max') === true)
+    for (const index of needed) exported.add(index);
+  else if (request.output !== 'rootfs')
     for (let at: Origin | undefined = { from: 'stage', index: target }; at?.from === 'stage'; at = bases[at.index])
       exported.add(at.index);
 

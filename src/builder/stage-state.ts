@@ -17,6 +17,8 @@ export interface StageState {
   /** How many of its layers and lines of history are the base image's. */
   readonly baseLayers: number;
   readonly baseHistory: number;
+  /** What its first so many layers are the result of, for a cache that travels. */
+  readonly results: readonly { readonly key: string; readonly layers: number; readonly created: string }[];
 }
 
 /** The state of a stage that begins with nothing. */
@@ -30,6 +32,7 @@ export const scratchStateOf = ({ os, architecture, variant }: Platform): StageSt
   platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
   baseLayers: 0,
   baseHistory: 0,
+  results: [],
 });
 
 /** The state that a stage begins with on an image. */
@@ -53,12 +56,15 @@ export function stateOfImage(image: Image): StageState {
     },
     baseLayers: exported.length,
     baseHistory: config.history?.length ?? 0,
+    results: [],
   };
 }
 
 /** What one instruction did. */
 export interface StepResult {
   readonly tree?: StageTree;
+  /** The step's cache key, where it made a tree. */
+  readonly key?: string;
   readonly config?: ImageRunConfig;
   readonly author?: string;
   readonly createdBy: string;
@@ -79,6 +85,10 @@ export function afterStep(state: StageState, step: StepResult): StageState {
     config,
     author,
     history: [...state.history, entry],
+    results:
+      step.key === undefined || tree.exported === undefined
+        ? state.results
+        : [...state.results, { key: step.key, layers: tree.exported.length, created }],
     created: state.created === undefined || created > state.created ? created : state.created,
     key: cacheKey('state', [state.key, tree.identity, config, author, createdBy]),
   };

@@ -95,10 +95,17 @@ export function createStepLayers(deps: {
 
   return {
     /** What an earlier build made of this key, if it is all still there. */
-    async reuse(key: string, parent: StageTree, signal: AbortSignal | undefined): Promise<MadeStep | undefined> {
+    async reuse(
+      key: string,
+      parent: StageTree,
+      signal: AbortSignal | undefined,
+      portable = false,
+    ): Promise<MadeStep | undefined> {
       const step = cache.find(key);
       if (step === undefined) return undefined;
       const { identity, layer, privateLayer, diffId, created } = step;
+      // A name of our own means nothing elsewhere, nor do the keys that were made of it.
+      if (portable && identity !== layer) return undefined;
       if (parent.exported === undefined) {
         for (const name of [layer, privateLayer])
           if (name !== undefined && (await driver.hasLayer(name)))

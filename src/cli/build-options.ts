@@ -94,6 +94,45 @@ export function parseNamedContext(text: string): readonly [name: string, source:
   return [name, isRemote(source) ? { url: source } : { path: source }];
 }
 
+/** Where earlier results come from: an image, or a directory that `--cache-to type=local` wrote. */
+export type CacheSource = { readonly ref: string } | { readonly src: string };
+
+/** `image`, `type=registry,ref=image`, `type=local,src=dir`. */
+export function parseCacheFrom(text: string): CacheSource {
+  if (!text.includes('=')) return { ref: text };
+  const fields = fieldsOf(text);
+  refuseOthers(fields, ['type', 'ref', 'src']);
+  const [type = 'registry', ref = '', src = ''] = [fields.get('type'), fields.get('ref'), fields.get('src')];
+  if (type === 'registry' && ref !== '') return { ref };
+  if (type === 'local' && src !== '') return { src };
+  throw new Error('it is an image, type=registry,ref=image or type=local,src=dir');
+}
+
+/** Where results go; `dest` is for `local`. */
+export interface CacheDestination {
+  readonly type: 'inline' | 'registry' | 'local';
+  readonly ref?: string;
+  readonly dest?: string;
+  readonly mode: string;
+}
+
+/** `type=inline`, `type=registry,ref=image[,mode=max]`, `type=local,dest=dir[,mode=max]`, or an image. */
+export function parseCacheTo(text: string): CacheDestination {
+  if (!text.includes('=')) return { type: 'registry', ref: text, mode: 'min' };
+  const fields = fieldsOf(text);
+  refuseOthers(fields, ['type', 'ref', 'dest', 'mode']);
+  const [ref = '', dest = '', mode = 'min'] = [fields.get('ref'), fields.get('dest'), fields.get('mode')];
+  if (mode !== 'min' && mode !== 'max') throw new Error(`mode "${mode}" is min or max`);
+  const type = fields.get('type') ?? 'registry';
+  if (type === 'inline') {
+    if (mode === 'max') throw new Error('an inline cache holds the steps of the image itself; mode is min');
+    return { type, mode };
+  }
+  if (type === 'registry' && ref !== '') return { type, ref, mode };
+  if (type === 'local' && dest !== '') return { type, dest, mode };
+  throw new Error('it is type=inline, type=registry,ref=image or type=local,dest=dir');
+}
+
 const progressModes = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
 export type ProgressMode = (typeof progressModes)[number];
 

@@ -67,6 +67,11 @@ export async function packDirectory(
   return packEntries(walk(root, ignore, new Set(), onSkipped));
 }
 
+/** Packs all of a directory. @throws GantryError not-found, invalid */
+export async function* packTree(directory: string): AsyncGenerator<Uint8Array, void, void> {
+  yield* packEntries(walk(await directoryOf(directory), parseContextIgnore(''), new Set(), () => undefined));
+}
+
 /** A context of nothing but a Dockerfile: `build - < Dockerfile`. */
 export const packDockerfile = (text: Uint8Array): PackedContext => ({
   tar: packEntries([{ header: { name: 'Dockerfile', type: 'file' }, body: text }]),

@@ -15,8 +15,8 @@ export interface BuildSessionParts {
 /** What a build brings along beside its call, under a name that nobody can guess. */
 export interface BuildSession extends Disposable {
   readonly id: string;
-  /** The files of the target, once the build has them. */
-  files(): Promise<AsyncIterable<Uint8Array>>;
+  /** An archive that the build gives, once it has it: the files of the target, or a cache. */
+  output(name: 'files' | 'cache'): Promise<AsyncIterable<Uint8Array>>;
   /** Rejects when something could not be sent; resolves never. */
   readonly failed: Promise<never>;
 }
@@ -50,7 +50,7 @@ export async function openBuildSession(engine: EngineClient, parts: BuildSession
   return {
     id,
     failed: failed.promise,
-    files: async () => (await engine.stream('GET', `${base}/output`, { signal })).body,
+    output: async (name) => (await engine.stream('GET', `${base}/outputs/${name}`, { signal })).body,
     [Symbol.dispose]: () => stop.abort(),
   };
 }

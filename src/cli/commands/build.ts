@@ -4,6 +4,8 @@ import { familiarReference, parseReference } from '#oci/index.ts';
 import {
   type BuildOutput,
   type ProgressMode,
+  parseCacheFrom,
+  parseCacheTo,
   parseNamedContext,
   parseOutput,
   parseProgress,
@@ -35,7 +37,8 @@ const options = {
   allow: list('Allow what steps may not do otherwise: network.host, security.insecure'),
   'build-arg': list('Set build-time variables'),
   'build-context': listOf(parseNamedContext, 'Additional build contexts (name=path, name=docker-image://image)'),
-  'cache-from': list('Images whose layers may serve as results of steps'),
+  'cache-from': listOf(parseCacheFrom, 'Where results of earlier builds are (image, type=local,src=dir)'),
+  'cache-to': listOf(parseCacheTo, 'Where the results of this build go (type=inline, type=registry,ref=image)'),
   check: flag('Only look for mistakes in the Dockerfile'),
   'cgroup-parent': unsupported(),
   compress: unsupported(''),
@@ -133,7 +136,7 @@ async function build(
   const onSkipped = (skipped: string, what: string) =>
     writeError(`skipped ${skipped}: ${what} cannot be part of an image\n`);
   const { tar, dockerfile, remote } = await openBuildContext(path, { file: values.file, onSkipped });
-  const { agentPath, openBuildSession, packDirectory } = await buildContext();
+  const { agentPath, openBuildSession, packDirectory, packTree } = await buildContext();
   const named = new Map(values['build-context']);
   const directories = new Map<string, () => AsyncIterable<Uint8Array>>();
   for (const [name, source] of named) {
@@ -141,10 +144,14 @@ async function build(
     const packed = await packDirectory(source.path, onSkipped);
     directories.set(name, () => packed);
   }
+  for (const [index, from] of values['cache-from'].entries())
+    if ('src' in from) directories.set(`cache-${index}`, () => packTree(from.src));
+  const cacheDest = values['cache-to'].find(({ dest }) => dest !== undefined)?.dest;
   const agents = new Map(values.ssh.map(agentPath));
   const secrets = new Map(values.secret.map(([id, read]) => [id, read()]));
   const files = outputs.find(isFiles);
-  const needsSession = directories.size + agents.size + secrets.size > 0 || named.size > 0 || files !== undefined;
+  const needsSession =
+    directories.size + agents.size + secrets.size + named.size > 0 || files !== undefined || cacheDest !== undefined;
   using session = needsSession ? await openBuildSession(engine, { secrets, contexts: directories, agents }) : undefined;
   const mode = progressOf(values);
   const { body } = await engine.stream('POST', '/build', {
@@ -161,8 +168,13 @@ async function build(
     headers: { 'X-Registry-Config': authHeader(await allCredentials(configDirectory)) },
     body: mode === 'plain' && remote === undefined ? counted(tar) : tar,
   });
-  const written = files === undefined || session === undefined ? undefined : writeFiles(session.files(), files);
-  written?.catch(() => undefined); // the build's own failure is what is told first
+  const written = Promise.all([
+    ...(files === undefined || session === undefined ? [] : [writeFiles(session.output('files'), files)]),
+    ...(cacheDest === undefined || session === undefined
+      ? []
+      : [writeFiles(session.output('cache'), { type: 'local', dest: cacheDest })]),
+  ]);
+  written.catch(() => undefined); // the build's own failure is what is told first
   const shown = await Promise.race([
     showBuild(jsonLines<BuildLine>(body), mode, mode === 'tty' ? writeError : writeOut),
     ...(session === undefined ? [] : [session.failed]),
@@ -191,7 +203,8 @@ function queryOf(values: BuildValues) {
     platform: values.platform || undefined,
     extrahosts: json(values['add-host']),
     allow: json(values.allow.flatMap((names) => names.split(','))),
-    cachefrom: json(values['cache-from']),
+    cachefrom: json(values['cache-from'].map((from, index) => ('ref' in from ? from.ref : `session:cache-${index}`))),
+    cacheto: json(values['cache-to'].map(({ type, ref, mode }) => ({ type, ref, mode }))),
     memory: values.memory,
     memswap: values['memory-swap'],
     cpushares: values['cpu-shares'],
