@@ -224,8 +224,8 @@ export const tokenVerbs: AdminVerbs = {
   },
 };
 
-/** The password from standard input, without the newline at its end. */
-async function readPassword({ flags }: AdminCall): Promise<string> {
+/** The password from standard input, without the newline at its end. @throws GantryError invalid without the flag */
+export async function readPassword({ flags }: AdminCall): Promise<string> {
   if (flags['password-stdin'] !== true)
     throw new GantryError('invalid', 'give the password on standard input, with --password-stdin');
   const chunks: Buffer[] = [];

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { Server as TlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { createContentStore } from '#content/index.ts';
+import { createRegistryClient } from '#distribution/index.ts';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import {
   collectGarbage,
@@ -14,6 +17,7 @@ import {
   createInvitations,
   createKeyedLock,
   createManifests,
+  createMirrors,
   createOrganisations,
   createPersonalTokens,
   createPullCounter,
@@ -22,6 +26,7 @@ import {
   createRoles,
   createTags,
   createUploads,
+  createWebhooks,
 } from '#registry/index.ts';
 import { createHubServer } from '#registry-http/index.ts';
 import { holdCollecting, holdDataRoot, openDataRoot } from './data-root.ts';
@@ -30,21 +35,26 @@ import type { HubOptions } from './options.ts';
 export interface Hub {
   /** Where it answers, e.g. `http://127.0.0.1:5000`. */
   readonly url: string;
+  /** Reads certificate and key anew; connections that are open keep theirs. */
+  reloadTls(): void;
+  /** Takes no more, lets what is underway end, for at most twenty seconds. */
   close(): Promise<void>;
 }
 
 const collectEvery = 3600_000;
 const flushEvery = 5000;
+/** How long requests that are underway may go on when the hub ends, in milliseconds. */
+const drainFor = 20_000;
+
+/** One line for people, with the same as fields for programs. */
+export type Log = (level: string, text: string, fields?: Readonly<Record<string, string | number>>) => void;
 
 /** Wires the whole hub, in reading order, and listens. */
-export async function startHub(options: HubOptions, log: (level: string, text: string) => void): Promise<Hub> {
+export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
   const { dataRoot } = options;
   const onError = (error: unknown, about: string) =>
     log('error', `${about}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const tls =
-    options.tls === undefined
-      ? undefined
-      : { cert: readFile('--tls-cert', options.tls.cert), key: readFile('--tls-key', options.tls.key) };
+  const tls = options.tls === undefined ? undefined : readTls(options.tls);
 
   const db = openDataRoot(dataRoot);
   const held = holdDataRoot(dataRoot);
@@ -70,6 +80,10 @@ export async function startHub(options: HubOptions, log: (level: string, text: s
   const pulls = createPullCounter({ db });
   const board = createBoard({ db });
   const audit = createAuditLog({ db });
+  const webhooks = createWebhooks({ db });
+  const client = createRegistryClient();
+  const onStale = (name: string, why: string) => log('warn', `${name} is given as it was: ${why}`);
+  const mirrors = createMirrors({ db, accounts, repositories, manifests, blobs, content, client, onStale });
 
   const app = createHubServer(
     {
@@ -89,18 +103,24 @@ export async function startHub(options: HubOptions, log: (level: string, text: s
       pulls,
       board,
       audit,
+      webhooks,
+      mirrors,
+      ready: () => lackOf(db, dataRoot),
       signUp: options.signUp,
       pages: fileURLToPath(new URL('../../build/web/hub', import.meta.url)),
       onError,
     },
     { tls, trustProxy: options.trustProxy },
   );
-  app.addHook('onResponse', async (request, reply) => {
-    log(
-      'debug',
-      `${request.ip} ${request.method} ${request.url} ${reply.statusCode} ${reply.elapsedTime.toFixed(1)} ms`,
-    );
-  });
+  app.addHook('onResponse', async ({ ip, method, url: asked }, { statusCode: status, elapsedTime }) =>
+    log('debug', `${ip} ${method} ${asked} ${status} ${elapsedTime.toFixed(1)} ms`, {
+      address: ip,
+      method,
+      url: asked,
+      status,
+      milliseconds: Math.round(elapsedTime),
+    }),
+  );
   const url = await listen(app, options);
   log('info', `data root ${dataRoot}, sign-up ${options.signUp}`);
 
@@ -125,13 +145,31 @@ export async function startHub(options: HubOptions, log: (level: string, text: s
   }, collectEvery);
   const flusher = setInterval(() => pulls.flush(), flushEvery);
 
+  const reloadTls = () => {
+    if (options.tls === undefined) return;
+    try {
+      const server: unknown = app.server;
+      if (server instanceof TlsServer) server.setSecureContext(readTls(options.tls));
+      log('info', `certificate ${options.tls.cert} read anew`);
+    } catch (error) {
+      log('error', `the certificate stays as it was: ${messageOf(error)}`);
+    }
+  };
+
   return {
     url,
+    reloadTls,
     async close() {
       clearInterval(collector);
       clearInterval(flusher);
       stopping.abort();
+      const deadline = setTimeout(() => app.server.closeAllConnections(), drainFor);
+      const idle = setInterval(() => app.server.closeIdleConnections(), 100);
       await app.close();
+      clearTimeout(deadline);
+      clearInterval(idle);
+      await webhooks.settle();
+      client[Symbol.dispose]();
       await collecting;
       pulls.flush();
       held[Symbol.dispose]();
@@ -155,6 +193,22 @@ async function listen(app: ReturnType<typeof createHubServer>, { host, port, tls
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
   return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+}
+
+const readTls = ({ cert, key }: { readonly cert: string; readonly key: string }) => ({
+  cert: readFile('--tls-cert', cert),
+  key: readFile('--tls-key', key),
+});
+
+/** Why the hub could not serve at this moment. */
+function lackOf(db: DatabaseSync, dataRoot: string): string | undefined {
+  try {
+    db.prepare('SELECT 1').get();
+    accessSync(`${dataRoot}/content/staging`, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function readFile(flag: string, path: string): Buffer {

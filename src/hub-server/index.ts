@@ -2,6 +2,7 @@ import { GantryError, messageOf } from '#errors/index.ts';
 import { orgVerbs, tokenVerbs, userVerbs } from './account-commands.ts';
 import { adminCommand, runVerb } from './admin-command.ts';
 import { startHub } from './compose.ts';
+import { hookVerbs, mirrorVerbs } from './mirror-commands.ts';
 import { parseHubOptions } from './options.ts';
 import { backupVerb, checkVerb, gcVerb, repoVerbs, restoreCommand } from './storage-commands.ts';
 
@@ -15,6 +16,8 @@ Commands:
   org        Manage organisations, such as a class
   token      Manage personal access tokens
   repo       Manage repositories
+  mirror     Manage namespaces that are filled from another registry
+  hook       Manage URLs that are told of pushes
   gc         Free what nobody can reach
   check      Verify all digests
   backup     Write accounts and images into a directory
@@ -32,6 +35,9 @@ export async function hubMain(argv: readonly string[]): Promise<number> {
     if (command === 'org') return await adminCommand('org', 'Organisations of a hub', orgVerbs, rest);
     if (command === 'token') return await adminCommand('token', 'Personal access tokens', tokenVerbs, rest);
     if (command === 'repo') return await adminCommand('repo', 'Repositories of a hub', repoVerbs, rest);
+    if (command === 'mirror')
+      return await adminCommand('mirror', 'Namespaces that are filled from another registry', mirrorVerbs, rest);
+    if (command === 'hook') return await adminCommand('hook', 'URLs that are told of pushes', hookVerbs, rest);
     if (command === 'gc') return await runVerb('gc', gcVerb, rest);
     if (command === 'check') return await runVerb('check', checkVerb, rest);
     if (command === 'backup') return await runVerb('backup', backupVerb, rest);
@@ -52,10 +58,16 @@ async function serve(argv: readonly string[]): Promise<number> {
     process.stdout.write(options.help);
     return 0;
   }
-  const hub = await startHub(options, (level, text) => {
-    if (levels.indexOf(level) <= levels.indexOf(options.logLevel))
-      process.stderr.write(`${new Date().toISOString()} ${level} ${text}\n`);
+  const hub = await startHub(options, (level, text, fields) => {
+    if (levels.indexOf(level) > levels.indexOf(options.logLevel)) return;
+    const time = new Date().toISOString();
+    const line =
+      options.logFormat === 'json'
+        ? JSON.stringify({ time, level, message: text, ...fields })
+        : `${time} ${level} ${text}`;
+    process.stderr.write(`${line}\n`);
   });
+  process.on('SIGHUP', () => hub.reloadTls());
   const stopped = Promise.withResolvers<void>();
   process.once('SIGTERM', () => stopped.resolve());
   process.once('SIGINT', () => stopped.resolve());

@@ -12,6 +12,7 @@ export interface HubOptions {
   readonly sparseIndexes: boolean;
   /** Addresses of proxies whose X-Forwarded-For and -Proto are believed. */
   readonly trustProxy: string | undefined;
+  readonly logFormat: 'text' | 'json';
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -24,12 +25,14 @@ Serve a registry with accounts and web pages
 Options:
       --listen host:port    Where to listen (default "127.0.0.1:5000"); port 0 takes a free one
       --data-root string    Images and accounts (default "${defaultDataRoot}")
-      --tls-cert file       Certificate chain, PEM; serves HTTPS, together with --tls-key
+      --tls-cert file       Certificate chain, PEM; serves HTTPS, together with --tls-key. Both are
+                            read anew on SIGHUP
       --tls-key file        Its private key, PEM
       --sign-up string      Who makes an account on the page: open, anyone; invite, who has an invitation;
                             closed, nobody, only 'gantry hub user add' does (default "open")
       --sparse-indexes      Take an index before the manifests that it names
       --trust-proxy list    Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
+      --log-format string   text or json, one object a line (default "text")
       --log-level string    error, warn, info or debug (default "info")
 `;
 
@@ -48,6 +51,7 @@ export function parseHubOptions(argv: readonly string[]): HubOptions | { help: s
     signUp: oneOf('--sign-up', values['sign-up'], ['open', 'invite', 'closed']),
     sparseIndexes: values['sparse-indexes'] ?? false,
     trustProxy: values['trust-proxy'],
+    logFormat: oneOf('--log-format', values['log-format'], ['text', 'json']),
     logLevel: oneOf('--log-level', values['log-level'], ['error', 'warn', 'info', 'debug']),
   };
 }
@@ -67,6 +71,7 @@ function parseFlags(argv: readonly string[], command: string) {
         'sign-up': { ...string, default: 'open' },
         'sparse-indexes': { type: 'boolean' },
         'trust-proxy': string,
+        'log-format': { ...string, default: 'text' },
         'log-level': { ...string, default: 'info' },
       },
     }).values;

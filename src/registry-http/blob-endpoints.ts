@@ -3,9 +3,14 @@ import type { HubDeps } from './deps.ts';
 import { isFresh, type V2Endpoint, type V2Handler } from './v2-call.ts';
 
 /** Reading and deleting blobs (distribution-spec: pulling blobs, deleting blobs). */
-export function blobEndpoint({ access, blobs }: Pick<HubDeps, 'access' | 'blobs'>): V2Endpoint<'blob'> {
+export function blobEndpoint({
+  access,
+  blobs,
+  mirrors,
+}: Pick<HubDeps, 'access' | 'blobs' | 'mirrors'>): V2Endpoint<'blob'> {
   const read: V2Handler<'blob'> = async ({ path: { name, digest }, caller, request, reply }) => {
     const repository = access.toPull(caller, name);
+    if (mirrors.covers(name)) await mirrors.blob(caller, name, digest);
     const { size } = blobs.stat(repository, digest);
     reply
       .header('docker-content-digest', digest)

@@ -8,6 +8,7 @@ import type {
   Credentials,
   Invitations,
   Manifests,
+  Mirrors,
   Organisations,
   PersonalTokens,
   PullCounter,
@@ -15,6 +16,7 @@ import type {
   Repositories,
   Tags,
   Uploads,
+  Webhooks,
 } from '#registry/index.ts';
 
 /** What the hub's HTTP edge needs. */
@@ -33,12 +35,16 @@ export interface HubDeps {
   readonly manifests: Manifests;
   readonly tags: Tags;
   readonly pulls: PullCounter;
+  readonly mirrors: Mirrors;
+  readonly webhooks: Webhooks;
   readonly board: Board;
   readonly audit: AuditLog;
   /** Who makes accounts on the page: anyone, who has an invitation, or only whoever runs the hub, and not there. */
   readonly signUp: 'open' | 'invite' | 'closed';
   /** The directory of the built pages. */
   readonly pages: string;
+  /** Whether the hub can do its work at this moment; what it lacks where it cannot. */
+  readonly ready: () => string | undefined;
   /** Told of each failure that is the hub's own. */
   readonly onError: (error: unknown, about: string) => void;
 }

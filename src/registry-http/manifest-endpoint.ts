@@ -9,8 +9,14 @@ export function manifestEndpoint({
   manifests,
   pulls,
   audit,
-}: Pick<HubDeps, 'access' | 'manifests' | 'pulls' | 'audit'>): V2Endpoint<'manifest'> {
+  mirrors,
+  webhooks,
+}: Pick<HubDeps, 'access' | 'manifests' | 'pulls' | 'audit' | 'mirrors' | 'webhooks'>): V2Endpoint<'manifest'> {
   const read: V2Handler<'manifest'> = async ({ path: { name, reference }, caller, request, reply }) => {
+    if (mirrors.covers(name)) {
+      const { stale } = await mirrors.manifest(caller, name, reference);
+      if (stale) reply.header('warning', '110 - "the upstream does not answer; this is what it said before"');
+    }
     const repository = access.toPull(caller, name);
     const manifest = manifests.find(repository, reference);
     reply.header('docker-content-digest', manifest.digest).header('etag', `"${manifest.digest}"`);
@@ -28,6 +34,14 @@ export function manifestEndpoint({
       const bytes = await readBody(request.raw, manifestLimit);
       const { digest, subject } = await manifests.put(target, reference, request.headers['content-type'], bytes);
       audit.record(target.account.name, 'manifest.push', `${name}${joinerOf(reference)}${reference}`, request.ip);
+      webhooks.tell(target.owner, {
+        event: 'push',
+        repository: name,
+        reference,
+        digest,
+        actor: target.account.name,
+        time: new Date().toISOString(),
+      });
       if (subject !== undefined) reply.header('oci-subject', subject);
       return reply
         .code(201)

@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import type { HubDeps } from './deps.ts';
+import { operationsApi } from './operations-api.ts';
 import { pagesApi } from './pages/pages-api.ts';
 import { staticPages } from './static-pages.ts';
 import { tokenApi } from './token-api.ts';
@@ -24,7 +25,7 @@ export function createHubServer(
     requestTimeout: 0,
     connectionTimeout: silence,
     keepAliveTimeout: 75_000,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle' as const,
     ...(trustProxy === undefined ? {} : { trustProxy }),
     routerOptions: { maxParamLength: 1024 },
   };
@@ -34,6 +35,7 @@ export function createHubServer(
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'same-origin');
     if (request.protocol === 'https') reply.header('strict-transport-security', 'max-age=31536000');
   });
+  operationsApi(app, deps);
   app.register((scope) => v2Api(scope, deps));
   app.register((scope) => tokenApi(scope, deps));
   app.register((scope) => pagesApi(scope, deps), { prefix: '/api/v1' });

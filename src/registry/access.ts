@@ -16,6 +16,8 @@ export interface PushTarget {
   readonly name: string;
   /** Whether tags that are there may be moved. */
   readonly mayOverwrite: boolean;
+  /** Whether a manifest may come before what it names, as in a mirror that fetches a blob when it is asked for. */
+  readonly partsLater?: boolean;
 }
 
 /**

@@ -29,8 +29,8 @@ export interface Account {
 export interface Accounts {
   /** @throws GantryError invalid (name or password), conflict (code `account-exists`) */
   create(name: string, password: string): Promise<Account>;
-  /** An organisation, which nobody logs in as; `owner` is its first member. @throws as `create` */
-  createOrg(name: string, owner: Account): Account;
+  /** An organisation, which nobody logs in as; `owner`, where there is one, is its first member. @throws as `create` */
+  createOrg(name: string, owner?: Account): Account;
   /**
    * Checks a login from a network address. A wrong password and an unknown account take the same work and give the same
    * answer. @throws GantryError unauthorized (code `login-wrong`), LoginThrottled, unavailable (code `busy`)
@@ -158,7 +158,7 @@ export function createAccounts(
         if (named(name) !== undefined) throw taken(name);
         insertOrg.run(name, Date.now());
         const org = mustFind(name);
-        insertOwner.run(org.id, owner.id);
+        if (owner !== undefined) insertOwner.run(org.id, owner.id);
         return org;
       });
     },

@@ -168,8 +168,35 @@ const second = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** Namespaces that are filled from another registry, and who is told of pushes. */
+const third = `
+  CREATE TABLE mirrors (
+    account INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+    upstream TEXT NOT NULL,
+    username TEXT,
+    password TEXT,
+    ttl INTEGER NOT NULL,
+    anonymous INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE mirrored_tags (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    checked INTEGER NOT NULL,
+    PRIMARY KEY (repository, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE webhooks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    url TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    told INTEGER,
+    answer TEXT
+  ) STRICT;
+  CREATE INDEX webhooks_of_account ON webhooks (account);
+`;
+
 /** Each brings the database from the version before it to its own; they only ever grow at the end. */
-const migrations: readonly string[] = [first, second];
+const migrations: readonly string[] = [first, second, third];
 
 /**
  * Opens the hub's database and brings it to this version's schema. What is committed is on disk (WAL, each commit

@@ -101,6 +101,11 @@ export function createManifests(
     for (const { kind, digest, size } of parts) {
       const one = kind === 'blob' ? blobPart : manifestPart;
       const row = repository === undefined ? undefined : one.get(repository.id, digest);
+      if (row === undefined && target.partsLater === true) {
+        if (!seen.has(digest)) total += size;
+        seen.add(digest);
+        continue;
+      }
       if (row === undefined && kind === 'manifest' && sparseIndexes) continue;
       if (row === undefined)
         throw new GantryError('not-found', `${target.name} has no ${kind} ${digest}; push it first`, {

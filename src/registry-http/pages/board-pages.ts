@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Account, Post } from '#registry/index.ts';
@@ -83,17 +84,20 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
   });
 
   const streams = new Map<number, number>();
-  let total = 0;
+  const open = new Set<ServerResponse>();
+  app.addHook('preClose', async () => {
+    for (const raw of open) raw.end();
+  });
   /** Server-sent events (HTML: server-sent events): one `post` with its id for each change, while it is a member's. */
   app.get('/board/events', async (request, reply) => {
     const { org, account } = asMember(deps, request);
     const mine = streams.get(account.id) ?? 0;
-    if (mine >= mostOfOne || total >= mostStreams)
+    if (mine >= mostOfOne || open.size >= mostStreams)
       throw new GantryError('unavailable', 'too many boards are open; close some', { code: 'busy' });
     streams.set(account.id, mine + 1);
-    total++;
     reply.hijack();
     const { raw } = reply;
+    open.add(raw);
     raw.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -114,7 +118,7 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
     raw.once('close', () => {
       stop();
       clearInterval(timer);
-      total--;
+      open.delete(raw);
       const left = (streams.get(account.id) ?? 1) - 1;
       if (left === 0) streams.delete(account.id);
       else streams.set(account.id, left);
