@@ -234,6 +234,31 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/builder-du.ts'),
   },
   {
+    names: ['commit', 'container commit'],
+    summary: "Create a new image from a container's changes",
+    load: () => import('./commands/commit.ts'),
+  },
+  {
+    names: ['image prune'],
+    summary: 'Remove unused images',
+    load: () => import('./commands/image-prune.ts'),
+  },
+  {
+    names: ['system df'],
+    summary: 'Show what the engine takes on the disk',
+    load: () => import('./commands/system-df.ts'),
+  },
+  {
+    names: ['system prune'],
+    summary: 'Remove unused data',
+    load: () => import('./commands/system-prune.ts'),
+  },
+  {
+    names: ['system check'],
+    summary: "Verify every blob, unpacked layer and reference of the engine's store",
+    load: () => import('./commands/system-check.ts'),
+  },
+  {
     names: ['wait', 'container wait'],
     summary: 'Block until one or more containers stop, then print their exit codes',
     load: () => import('./commands/wait.ts'),
