@@ -30,6 +30,22 @@ describe('what a container’s root can reach', () => {
     for (const line of lines) assert.match(line, pattern);
   };
 
+  test('every namespace is the container’s own, that of time too; an exec is in the same ones', async () => {
+    const names = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'uts'].filter((name) =>
+      existsSync(`/proc/self/ns/${name}`),
+    );
+    const script = `for n in ${names.join(' ')}; do readlink /proc/self/ns/$n; done`;
+    assert.equal((await engine.gantry(['run', '-d', '--name', 'spaces', 'busybox', 'sleep', '1000'])).code, 0);
+    const inside = (await engine.gantry(['exec', 'spaces', 'sh', '-c', script])).stdout.trim().split('\n');
+    const others = (await ok('busybox', 'sh', '-c', script)).trim().split('\n');
+    const pid = (await engine.gantry(['inspect', '-f', '{{.State.Pid}}', 'spaces'])).stdout.trim();
+    names.forEach((name, at) => {
+      assert.notEqual(inside[at], readlinkSync(`/proc/self/ns/${name}`));
+      assert.notEqual(inside[at], others[at]);
+      assert.equal(inside[at], readlinkSync(`/proc/${pid}/ns/${name}`));
+    });
+  });
+
   test('no knob of the kernel can be turned: core_pattern, sysrq, modprobe, uevents, cgroups', async () => {
     const files = [
       ...[

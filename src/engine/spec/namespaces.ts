@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { LinuxConfig, NamespaceType } from '#oci/index.ts';
 import type { NamespaceModes } from '../engine.ts';
@@ -32,7 +33,15 @@ export function checkModes(options: NamespaceModes): void {
 }
 
 /** The namespaces a container may have, in the order that they are made or joined. */
-export const namespaceTypes: readonly NamespaceType[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network'];
+export const namespaceTypes: readonly NamespaceType[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network', 'time'];
+
+let timeNamespaces: boolean | undefined;
+
+/** Whether this kernel has time namespaces (CONFIG_TIME_NS). */
+function hasTimeNamespaces(): boolean {
+  timeNamespaces ??= existsSync('/proc/self/ns/time');
+  return timeNamespaces;
+}
 
 type Modes = NamespaceModes & { readonly networkMode?: string };
 
@@ -70,6 +79,7 @@ export function namespacesOf(
   return namespaceTypes.flatMap((type): NonNullable<LinuxConfig['namespaces']> => {
     const path = joined[type];
     if (path !== undefined) return [{ type, path }];
+    if (type === 'time' && !hasTimeNamespaces()) return [];
     return type === 'mount' || isOwn(type, options) ? [{ type }] : [];
   });
 }
