@@ -2,8 +2,12 @@ import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy } fr
 import { GantryError } from '#errors/index.ts';
 import type { PortProtocol, PortRequest } from '#network/index.ts';
 import type { Healthcheck } from '#oci/index.ts';
+import { type IsolationBody, isolationOptionsOf } from './isolation-options.ts';
+import { type LogConfigBody, logOptionsOf } from './log-config.ts';
 import { bindOf, type MountBody, mountOf, tmpfsOf } from './mount-requests.ts';
 import { type EndpointBody, networkRequestOf } from './network-shapes.ts';
+import { builtConfig, builtHostConfig, meaninglessHostConfig, refuseFields } from './refuse-fields.ts';
+import { type ResourcesBody, resourceOptionsOf } from './resource-limits.ts';
 
 /** The body of POST /containers/create, as far as Gantry reads it. */
 export interface CreateBody {
@@ -30,7 +34,7 @@ export interface CreateBody {
   NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointBody | null> | null } | null;
 }
 
-interface HostConfig {
+interface HostConfig extends ResourcesBody, IsolationBody {
   Binds?: string[] | null;
   NetworkMode?: string;
   PortBindings?: Record<string, { HostIp?: string; HostPort?: string }[] | null> | null;
@@ -38,42 +42,18 @@ interface HostConfig {
   PublishAllPorts?: boolean;
   ReadonlyRootfs?: boolean;
   Init?: boolean | null;
-  Memory?: number;
-  MemorySwap?: number;
-  MemoryReservation?: number;
-  NanoCpus?: number;
-  CpuShares?: number;
-  CpuQuota?: number;
-  CpuPeriod?: number;
-  CpusetCpus?: string;
-  PidsLimit?: number | null;
-  CapAdd?: string[] | null;
-  CapDrop?: string[] | null;
-  Privileged?: boolean;
-  SecurityOpt?: string[] | null;
-  Ulimits?: { Name: string; Soft: number; Hard: number }[] | null;
-  ShmSize?: number;
-  Sysctls?: Record<string, string> | null;
   ExtraHosts?: string[] | null;
   Dns?: string[] | null;
   DnsSearch?: string[] | null;
   DnsOptions?: string[] | null;
-  GroupAdd?: string[] | null;
   Runtime?: string;
-  OomScoreAdj?: number;
   Tmpfs?: Record<string, string> | null;
-  LogConfig?: { Type?: string; Config?: Record<string, string> | null };
+  LogConfig?: LogConfigBody;
   Mounts?: readonly MountBody[] | null;
   RestartPolicy?: { Name?: string; MaximumRetryCount?: number };
   ConsoleSize?: [number, number] | null;
-  Devices?: unknown[] | null;
   VolumesFrom?: string[] | null;
   Links?: string[] | null;
-  PidMode?: string;
-  IpcMode?: string;
-  UTSMode?: string;
-  UsernsMode?: string;
-  CgroupnsMode?: string;
 }
 
 /** Parses `8080/tcp`. @throws GantryError invalid */
@@ -104,48 +84,19 @@ function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest
   );
 }
 
-/** Settings of Docker's that would change a container and are not built. */
-const notBuilt = [
-  'BlkioDeviceReadBps',
-  'BlkioDeviceReadIOps',
-  'BlkioDeviceWriteBps',
-  'BlkioDeviceWriteIOps',
-  'BlkioWeight',
-  'BlkioWeightDevice',
-  'CgroupParent',
-  'CpuRealtimePeriod',
-  'CpuRealtimeRuntime',
-  'CpusetMems',
-  'DeviceCgroupRules',
-  'DeviceRequests',
-  'KernelMemory',
-  'MemorySwappiness',
-  'OomKillDisable',
-  'StorageOpt',
-  'VolumeDriver',
-] as const;
-
 /** What is understood and not built: refused, never ignored. */
-function refuse(host: HostConfig): void {
-  const unsupported: readonly (readonly [string, boolean])[] = [
-    ['devices', (host.Devices?.length ?? 0) > 0],
-    [`pid mode "${host.PidMode}"`, (host.PidMode ?? '') !== ''],
-    [`ipc mode "${host.IpcMode}"`, !['', 'private', 'shareable'].includes(host.IpcMode ?? '')],
-    [`uts mode "${host.UTSMode}"`, (host.UTSMode ?? '') !== ''],
-    [`user namespace mode "${host.UsernsMode}"`, !['', 'host'].includes(host.UsernsMode ?? '')],
-    [`cgroup namespace mode "${host.CgroupnsMode}"`, !['', 'private'].includes(host.CgroupnsMode ?? '')],
-    [`log driver "${host.LogConfig?.Type}"`, !['', 'json-file', 'none'].includes(host.LogConfig?.Type ?? '')],
-  ];
-  for (const name of notBuilt) {
-    const value = (host as Readonly<Record<string, unknown>>)[name];
-    const asked = Array.isArray(value) ? value.length > 0 : Boolean(value) && value !== -1;
-    if (asked) throw new GantryError('unsupported', `HostConfig.${name} (${JSON.stringify(value)}): not supported yet`);
-  }
-  for (const [what, asked] of unsupported)
-    if (asked) throw new GantryError('unsupported', `${what}: not supported yet`);
+function refuse(body: CreateBody, host: HostConfig): void {
+  refuseFields('', body, builtConfig);
+  refuseFields('HostConfig.', host, builtHostConfig, meaninglessHostConfig);
+  if (host.UsernsMode && host.UsernsMode !== 'host')
+    throw new GantryError('unsupported', `user namespace mode "${host.UsernsMode}": not supported yet`);
 }
 
-function restartPolicyOf({ RestartPolicy: asked, AutoRemove }: HostConfig): RestartPolicy | undefined {
+/** @throws GantryError invalid, naming the policy */
+export function restartPolicyOf({
+  RestartPolicy: asked,
+  AutoRemove,
+}: Pick<HostConfig, 'RestartPolicy' | 'AutoRemove'>): RestartPolicy | undefined {
   const name = asked?.Name ?? '';
   const maximumRetryCount = asked?.MaximumRetryCount ?? 0;
   switch (name) {
@@ -184,7 +135,7 @@ const list = (value: string[] | string | null | undefined): readonly string[] | 
 /** Docker's create body → the engine's domain request. Absent, null and zero mean: not asked. */
 export function containerOptionsOf(body: CreateBody, name: string | undefined): ContainerOptions {
   const host = body.HostConfig ?? {};
-  refuse(host);
+  refuse(body, host);
   if (!body.Image) throw new GantryError('invalid', 'no image given; set "Image"');
   const mounts: MountRequest[] = [
     ...(host.Binds ?? []).map(bindOf),
@@ -219,25 +170,8 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('exposedPorts', body.ExposedPorts ? Object.keys(body.ExposedPorts) : undefined),
     ...some('publishAll', host.PublishAllPorts),
     ...some('tmpfs', tmpfsOf(host.Tmpfs, host.Mounts)),
-    ...some('memoryBytes', host.Memory),
-    ...some('memorySwapBytes', host.MemorySwap),
-    ...some('memoryReservationBytes', host.MemoryReservation),
-    ...some('nanoCpus', host.NanoCpus),
-    ...some('cpuShares', host.CpuShares),
-    ...some('cpuQuota', host.CpuQuota),
-    ...some('cpuPeriod', host.CpuPeriod),
-    ...some('cpusetCpus', host.CpusetCpus),
-    ...some('pidsLimit', host.PidsLimit),
-    ...some('capAdd', host.CapAdd),
-    ...some('capDrop', host.CapDrop),
-    ...some('privileged', host.Privileged),
-    ...some('securityOptions', host.SecurityOpt),
-    ...some(
-      'ulimits',
-      host.Ulimits?.map((u) => ({ name: u.Name, soft: u.Soft, hard: u.Hard })),
-    ),
-    ...some('shmSizeBytes', host.ShmSize),
-    ...some('sysctls', host.Sysctls),
+    ...resourceOptionsOf(host),
+    ...isolationOptionsOf(host),
     ...some('extraHosts', host.ExtraHosts),
     ...some('dns', filled(host.Dns)),
     ...some('dnsSearch', filled(host.DnsSearch)),
@@ -246,9 +180,7 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('volumesFrom', filled(host.VolumesFrom)),
     ...some('macAddress', body.MacAddress),
     ...some('networks', networkRequestsOf(body)),
-    ...some('groupAdd', host.GroupAdd),
     ...some('runtime', host.Runtime),
-    ...some('oomScoreAdj', host.OomScoreAdj),
     ...some('stopSignal', body.StopSignal),
     ...(body.StopTimeout === null || body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
     ...some('healthcheck', body.Healthcheck),
@@ -257,6 +189,6 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
       'consoleSize',
       host.ConsoleSize && host.ConsoleSize[0] > 0 && { rows: host.ConsoleSize[0], columns: host.ConsoleSize[1] },
     ),
-    ...(host.LogConfig?.Type === 'none' ? { logDriver: 'none' as const } : {}),
+    ...logOptionsOf(host.LogConfig),
   };
 }

@@ -1,5 +1,8 @@
 import type { Container } from '#engine/index.ts';
+import { isolationShape } from './isolation-options.ts';
+import { logConfigShape } from './log-config.ts';
 import { networkSettingsOf, networksOf, publishedOf } from './network-shapes.ts';
+import { resourcesShape } from './resource-limits.ts';
 
 const zero = '0001-01-01T00:00:00Z';
 
@@ -92,6 +95,9 @@ export function summaryOf(container: Container) {
   };
 }
 
+const appArmorProfileOf = ({ securityOptions = [] }: Container['options']): string =>
+  securityOptions.findLast((option) => /^apparmor[=:]/.test(option))?.slice('apparmor='.length) ?? '';
+
 /** GET /containers/{id}/json. */
 export function inspectionOf(container: Container, storageDriver: string) {
   const { options, resolved, state, health } = container;
@@ -135,14 +141,14 @@ export function inspectionOf(container: Container, storageDriver: string) {
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: appArmorProfileOf(options),
     ExecIDs: null,
     HostConfig: {
       Binds: (options.mounts ?? [])
         .filter((m) => m.source !== undefined)
         .map((m) => `${m.source}:${m.target}${m.readOnly ? ':ro' : ''}`),
       ContainerIDFile: '',
-      LogConfig: { Type: options.logDriver ?? 'json-file', Config: {} },
+      LogConfig: logConfigShape(options),
       NetworkMode: modeOf(container),
       PortBindings: Object.fromEntries(
         Map.groupBy(options.ports ?? [], (p) => `${p.containerPort}/${p.protocol}`)
@@ -157,18 +163,10 @@ export function inspectionOf(container: Container, storageDriver: string) {
         MaximumRetryCount: options.restartPolicy?.maximumRetryCount ?? 0,
       },
       AutoRemove: options.autoRemove ?? false,
-      CapAdd: options.capAdd ?? null,
-      CapDrop: options.capDrop ?? null,
-      Privileged: options.privileged ?? false,
+      ...resourcesShape(options),
+      ...isolationShape(options),
       ReadonlyRootfs: options.readOnlyRootfs ?? false,
-      SecurityOpt: options.securityOptions ?? null,
-      ShmSize: options.shmSizeBytes ?? 64 * 1024 * 1024,
       Runtime: options.runtime ?? 'gantry',
-      Memory: options.memoryBytes ?? 0,
-      MemorySwap: options.memorySwapBytes ?? 0,
-      NanoCpus: options.nanoCpus ?? 0,
-      CpuShares: options.cpuShares ?? 0,
-      PidsLimit: options.pidsLimit ?? null,
       Init: options.init ?? false,
       PublishAllPorts: options.publishAll ?? false,
       Tmpfs: options.tmpfs ?? null,
@@ -200,6 +198,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
       Entrypoint: resolved.entrypoint.length === 0 ? null : resolved.entrypoint,
       Labels: resolved.labels,
       StopSignal: resolved.stopSignal,
+      ...(options.stopTimeoutSeconds === undefined ? {} : { StopTimeout: options.stopTimeoutSeconds }),
       ...(check.Test === undefined ? {} : { Healthcheck: check }),
     },
     NetworkSettings: networkSettingsOf(container),

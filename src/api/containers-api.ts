@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { inspectionOf, summaryOf } from './container-shapes.ts';
+import { containerUpdateOf, type UpdateBody } from './container-update.ts';
 import type { ApiDeps } from './deps.ts';
 import { filters, flag, integer, labelsFit, pattern, type Query, refuseFilters, time } from './query.ts';
 import { statsApi } from './stats-api.ts';
@@ -53,6 +54,10 @@ export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
   app.get<Route>('/containers/:id/json', async ({ params, query }) => {
     if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');
     return inspectionOf(containers.get(params.id), host.storageDriver);
+  });
+  app.post<Route & { Body: UpdateBody }>('/containers/:id/update', async ({ params, body }) => {
+    const { warnings } = await containers.update(params.id, containerUpdateOf(body));
+    return { Warnings: warnings };
   });
   app.post<Route>('/containers/:id/start', async ({ params }, reply) =>
     reply.code((await containers.start(params.id)) ? 204 : 304).send(),

@@ -15,7 +15,7 @@ import { volumesApi } from './volumes-api.ts';
 
 /** Operations of the Engine API that are understood and not built. */
 const notBuilt =
-  /^\/(?:session|grpc|containers\/prune|images\/search|distribution\/|plugins|containers\/[^/]+\/(?:update|attach\/ws)|volumes\/)/;
+  /^\/(?:session|grpc|containers\/prune|images\/search|distribution\/|plugins|containers\/[^/]+\/attach\/ws|volumes\/)/;
 
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {

@@ -115,6 +115,8 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly healthcheck?: Healthcheck;
   readonly runtime?: string;
   readonly logDriver?: 'json-file' | 'none';
+  /** Of json-file: how large a file may grow, and how many there are. */
+  readonly logLimits?: { readonly maxBytes?: number; readonly maxFiles?: number };
   readonly oomScoreAdj?: number;
   readonly restartPolicy?: RestartPolicy;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };

@@ -15,6 +15,8 @@ import { createSpans, type Spans } from './spans.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
+const defaultLogLimits = { maxBytes: 20 * 1024 * 1024, maxFiles: 5 };
+
 interface StartOptions {
   readonly signal?: AbortSignal;
 }
@@ -106,7 +108,7 @@ async function prepare(
           ...(consoleSize === undefined ? {} : { size: consoleSize }),
           ...(container.logPath === undefined
             ? {}
-            : { log: { path: container.logPath, maxBytes: 20 * 1024 * 1024, maxFiles: 5 } }),
+            : { log: { path: container.logPath, ...defaultLogLimits, ...container.options.logLimits } }),
         },
       },
       options,

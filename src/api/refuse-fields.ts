@@ -1,0 +1,54 @@
+import { GantryError } from '#errors/index.ts';
+
+/** Whether a field asks for anything: Docker's clients send all of them, most of them empty. */
+function isGiven(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some((entry) => entry !== 0); // [0, 0] is no console size
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value) && value !== -1;
+}
+
+/**
+ * Nothing that is asked for is passed over in silence: a field that is not among those `built` is refused by its name.
+ * `meaningless` are values that stand for not asking.
+ * @throws GantryError unsupported
+ */
+export function refuseFields(
+  about: string,
+  body: object,
+  built: ReadonlySet<string>,
+  meaningless: Readonly<Record<string, readonly unknown[]>> = {},
+): void {
+  for (const [name, value] of Object.entries(body))
+    if (!built.has(name) && isGiven(value) && !meaningless[name]?.includes(value))
+      throw new GantryError('unsupported', `${about}${name} (${JSON.stringify(value)}): not supported yet`);
+}
+
+const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
+
+/** Of the body of a create (Engine API: ContainerConfig). What an attach asks for is asked again when it comes. */
+export const builtConfig = words(`
+  Hostname Domainname User AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Env Cmd Entrypoint Image WorkingDir
+  Labels ExposedPorts Volumes StopSignal StopTimeout Healthcheck HostConfig NetworkingConfig MacAddress`);
+
+/** Of limits, which an update may change too (Engine API: Resources). */
+const updatable = `
+  Memory MemorySwap MemoryReservation NanoCpus CpuShares CpuQuota CpuPeriod CpuRealtimePeriod CpuRealtimeRuntime
+  CpusetCpus CpusetMems PidsLimit BlkioWeight BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps
+  BlkioDeviceReadIOps BlkioDeviceWriteIOps`;
+
+/** Of the body of an update. */
+export const builtUpdate = words(`${updatable} MemorySwappiness RestartPolicy`);
+
+/** Of HostConfig. `ContainerIDFile` says where the client keeps the id; nothing follows from it. */
+export const builtHostConfig = words(`${updatable}
+  MemorySwappiness OomKillDisable Devices DeviceCgroupRules DeviceRequests Init Ulimits
+  Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove Mounts ConsoleSize Annotations CapAdd
+  CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Links OomScoreAdj PidMode Privileged
+  PublishAllPorts ReadonlyRootfs SecurityOpt Tmpfs UTSMode UsernsMode ShmSize Sysctls Runtime VolumesFrom
+  MaskedPaths ReadonlyPaths`);
+
+/** Values of fields of HostConfig that ask for what is so anyway. */
+export const meaninglessHostConfig: Readonly<Record<string, readonly unknown[]>> = {
+  Isolation: ['default'],
+  VolumeDriver: ['local'],
+};
