@@ -50,7 +50,7 @@ const mountsOf = (container: Container) =>
     Destination: mount.target,
     Mode: '',
     RW: !mount.readOnly,
-    Propagation: mount.type === 'bind' ? 'rprivate' : '',
+    Propagation: mount.type === 'bind' ? (mount.propagation ?? 'rprivate') : '',
   }));
 
 const modeOf = (container: Container) => container.options.networkMode ?? 'bridge';

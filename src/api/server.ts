@@ -14,8 +14,7 @@ import { apiVersion, systemApi } from './system-api.ts';
 import { volumesApi } from './volumes-api.ts';
 
 /** Operations of the Engine API that are understood and not built. */
-const notBuilt =
-  /^\/(?:session|grpc|containers\/prune|images\/search|distribution\/|plugins|containers\/[^/]+\/attach\/ws|volumes\/)/;
+const notBuilt = /^\/(?:session|grpc|images\/search|distribution\/|plugins|containers\/[^/]+\/attach\/ws)/;
 
 /** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
 export function createApiServer(deps: ApiDeps): FastifyInstance {

@@ -27,7 +27,7 @@ export function checkName(context: Context, name: string): void {
 
 /** Makes a container's row, diff and directory; no process, nothing in the kernel. What fails leaves nothing. */
 export async function createContainer(context: Context, asked: ContainerOptions): ReturnType<Containers['create']> {
-  const { images, driver, volumes, options, store } = context;
+  const { images, driver, options, store } = context;
   const { options: request, warnings } = checkLimits(asked, thisMachine().limits);
   const image = await images.get(request.image);
   const id = randomBytes(32).toString('hex');
@@ -45,10 +45,11 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     cgroupsPath: `${options.cgroupParent}/${id}`,
   });
   signalNumber(composed.resolved.stopSignal);
+  await using _held = await images.hold(image); // until the diff stands on its layers
   await using undo = new AsyncDisposableStack();
   const mounts: Container['mounts'][number][] = [];
-  undo.defer(() => releaseMounts(volumes, id, mounts, true));
-  await resolveMounts(volumes, id, request.mounts ?? [], composed.resolved.volumes, mounts);
+  undo.defer(() => releaseMounts(context, id, mounts, true));
+  await resolveMounts(context, id, request, composed.resolved.volumes, mounts);
   undo.defer(() => driver.removeDiff(id));
   await driver.createDiff(id, image.chainId, { volatile: request.autoRemove ?? false });
   const home = context.home(id);

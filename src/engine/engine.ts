@@ -133,15 +133,31 @@ export interface ContainerUpdate extends ResourceOptions {
   readonly restartPolicy?: RestartPolicy;
 }
 
-export interface MountRequest {
-  readonly type: 'bind' | 'volume' | 'tmpfs';
-  readonly source?: string; // host path or volume name; absent: anonymous volume
+/** How a bind or volume is mounted. */
+export interface MountDetails {
+  /** `private`, `slave`, `shared`, with `r` for all that is below; absent: rprivate. */
+  readonly propagation?: string;
+  /** Of a bind: only the directory's own filesystem, nothing mounted below it. */
+  readonly nonRecursive?: boolean;
+  /** Read-only at the top; what is mounted below stays writable. */
+  readonly writableBelow?: boolean;
+  /** Of a volume: this directory of it, whatever links the volume has. */
+  readonly subpath?: string;
+  /** Of a bind: its owner on the host is this user and group in the container, and the other way round. */
+  readonly ownerAs?: number;
+}
+
+export interface MountRequest extends MountDetails {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image';
+  readonly source?: string; // host path, name of a volume or image; absent: anonymous volume
   readonly target: string;
   readonly readOnly?: boolean;
   readonly noCopy?: boolean;
   /** `-v`: make a missing host path; `--mount` refuses it. */
   readonly createSource?: boolean;
-  readonly options?: readonly string[]; // tmpfs/bind options
+  /** Of a volume that is made for it. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly volumeOptions?: Readonly<Record<string, string>>;
 }
 
 /** What a container asks of a network. */
@@ -181,6 +197,17 @@ export type ContainerState =
       readonly error?: string;
     };
 
+/** A mount with what is behind it. */
+export interface ContainerMount extends MountDetails {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image';
+  /** Of a volume or image. */
+  readonly name?: string;
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly noCopy?: boolean;
+}
+
 export interface Container {
   readonly id: string; // 64 hex
   readonly name: string; // without slash
@@ -211,13 +238,7 @@ export interface Container {
     readonly volumes: readonly string[];
     readonly hostname: string;
   };
-  readonly mounts: readonly {
-    readonly type: 'bind' | 'volume' | 'tmpfs';
-    readonly name?: string;
-    readonly source: string;
-    readonly target: string;
-    readonly readOnly: boolean;
-  }[];
+  readonly mounts: readonly ContainerMount[];
   readonly networks?: readonly NetworkAttachment[];
   /** While it runs. */
   readonly endpoints?: readonly Endpoint[];

@@ -21,6 +21,7 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     live.healthMonitor?.[Symbol.dispose]();
     await networks.release(id);
     await task.delete();
+    context.volumes.unmount(id);
     live.task = undefined;
     const { endpoints: _released, health: _over, ...container } = store.find(id);
     const startedAt = 'startedAt' in container.state ? container.state.startedAt : undefined;

@@ -10,7 +10,7 @@ export async function removeContainer(
   nameOrId: string,
   { force = false, volumes: andVolumes = false }: { force?: boolean; volumes?: boolean } = {},
 ): Promise<void> {
-  const { driver, lives, networks, store, volumes } = context;
+  const { driver, lives, networks, store } = context;
   const found = store.find(nameOrId);
   const { id } = found;
   const { status } = found.state;
@@ -34,7 +34,7 @@ export async function removeContainer(
     for (const pending of live.pending.splice(0)) pending.bind(undefined);
     await networks.release(id);
     await driver.removeDiff(id);
-    await releaseMounts(volumes, id, container.mounts, andVolumes);
+    await releaseMounts(context, id, container.mounts, andVolumes);
     await rm(context.taskDirectory(id), { recursive: true, force: true });
     await rm(context.home(id), { recursive: true, force: true });
     store.delete(id);

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { ownerOfDiff } from './container-mounts.ts';
 import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { scheduleRestart, watchTask } from './exits.ts';
 import { startHealthMonitor } from './health.ts';
+import { clearMountPlaces, mountPlaces } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 
@@ -12,7 +14,7 @@ import { startsWithDaemon } from './restart-policy.ts';
  * its restart policy wants running is started.
  */
 export async function reopenContainers(context: Context): Promise<void> {
-  const { driver, lives, networks, store } = context;
+  const { driver, lives, networks, store, volumes } = context;
   const alive = new Set<string>();
   for (const container of store.all()) {
     const { id, state } = container;
@@ -31,6 +33,8 @@ export async function reopenContainers(context: Context): Promise<void> {
     await runtime.cleanup(id, context.taskDirectory(id));
   }
   await networks.open(alive);
+  volumes.open(alive);
+  await clearMountPlaces(mountPlaces(context));
   for (const id of alive) {
     const { task } = lives.of(id);
     if (task === undefined) continue;
@@ -40,7 +44,7 @@ export async function reopenContainers(context: Context): Promise<void> {
   }
   const known = new Set(store.all().map((container) => container.id));
   for await (const diff of driver.diffs())
-    if (/^[0-9a-f]{64}$/.test(diff) && !known.has(diff)) await driver.removeDiff(diff);
+    if (!known.has(ownerOfDiff(diff) ?? '') && ownerOfDiff(diff) !== undefined) await driver.removeDiff(diff);
   for (const container of store.all()) {
     if (alive.has(container.id)) continue;
     if (container.options.autoRemove && container.state.status === 'exited')

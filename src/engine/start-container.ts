@@ -9,6 +9,7 @@ import { startHealthMonitor } from './health.ts';
 import { blockDevicesOf, devicesOf } from './host-devices.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import type { Live } from './lives.ts';
+import { openMountSources } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { readFilesIn } from './rootfs.ts';
 import { createSpans, type Spans } from './spans.ts';
@@ -73,6 +74,7 @@ async function prepare(
   const [passwd = '', group = ''] = await spans.measure('rootfs.read', ['detached mount'], () =>
     readFilesIn(rootfs, ['/etc/passwd', '/etc/group']),
   );
+  using sources = await spans.measure('mounts.open', [], () => openMountSources(context, container));
   if (container.mounts.some((mount) => mount.type === 'volume'))
     await spans.measure('volumes.fill', [], () => fillVolumes(context, container));
   const files = await spans.measure('files.write', [], () => writeNetworkFiles(context, container));
@@ -82,7 +84,7 @@ async function prepare(
     options: container.options,
     image: container.imageConfig,
     user: { passwd, group },
-    mounts: container.mounts,
+    mounts: sources.mounts,
     files,
     cgroupsPath: `${context.options.cgroupParent}/${id}`,
     host: {
@@ -136,6 +138,7 @@ async function undoStart(context: Context, container: Container, live: Live, err
     await task.delete().catch((e: unknown) => options.onError(e, `undoing the start of ${container.id}`));
   }
   await networks.release(container.id);
+  context.volumes.unmount(container.id);
   const ended: Container = {
     ...container,
     state: {

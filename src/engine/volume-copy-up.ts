@@ -11,16 +11,19 @@ import { readOnlyView } from './rootfs.ts';
 const openDirectory = promisify(open);
 
 /** A fresh volume takes what the image has at its target, with owners, modes and links (Docker's copy-up). */
-export async function fillVolumes({ driver }: Pick<Context, 'driver'>, container: Container): Promise<void> {
-  const asked = container.options.mounts ?? [];
+export async function fillVolumes(
+  { driver, volumes }: Pick<Context, 'driver' | 'volumes'>,
+  container: Container,
+): Promise<void> {
   for (const mount of container.mounts) {
-    if (mount.type !== 'volume' || asked.some((m) => m.target === mount.target && m.noCopy)) continue;
-    if ((await readdir(mount.source)).length > 0) continue;
+    if (mount.type !== 'volume' || mount.noCopy || mount.subpath !== undefined) continue;
+    const into = await volumes.mount(mount.name ?? '', container.id);
+    if ((await readdir(into)).length > 0) continue;
     const root = mountDetached(readOnlyView(await driver.mounts(container.id)));
     try {
       const source = directoryIn(root, mount.target);
       if (source === undefined) continue;
-      const target = await openDirectory(mount.source, constants.O_RDONLY | constants.O_DIRECTORY);
+      const target = await openDirectory(into, constants.O_RDONLY | constants.O_DIRECTORY);
       try {
         await extractTar(packTree(source, {}), target, { whiteouts: 'literal' });
       } finally {

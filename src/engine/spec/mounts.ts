@@ -1,6 +1,6 @@
 import { GantryError } from '#errors/index.ts';
 import type { Mount } from '#oci/index.ts';
-import type { Container, ContainerOptions } from '../engine.ts';
+import type { ContainerOptions } from '../engine.ts';
 import { defaultMounts } from './defaults.ts';
 
 const defaultSharedMemory = 64 * 1024 * 1024;
@@ -41,12 +41,13 @@ function kernelMounts(options: ContainerOptions, sharedMemory: string | undefine
  */
 export function mountsOf(input: {
   readonly options: ContainerOptions;
-  readonly mounts: Container['mounts'];
+  /** Volumes, binds and images, ready to be mounted. */
+  readonly mounts: readonly Mount[];
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly sharedMemory: string | undefined;
 }): readonly Mount[] {
   const { options, files } = input;
-  const own = new Set(input.mounts.map((mount) => mount.target));
+  const own = new Set(input.mounts.map((mount) => mount.destination));
   const managed: readonly Mount[] =
     files === undefined
       ? []
@@ -64,11 +65,7 @@ export function mountsOf(input: {
         text.split(',').filter((option) => option !== ''),
       ),
     ),
-    ...input.mounts.map((mount) =>
-      mount.type === 'tmpfs'
-        ? memory(mount.target, mount.readOnly ? ['ro'] : [])
-        : bind(mount.source, mount.target, mount.readOnly),
-    ),
+    ...input.mounts,
   ];
   for (const { destination } of mounts)
     if (!destination.startsWith('/'))

@@ -1,6 +1,6 @@
 import { hostname as hostName } from 'node:os';
 import { GantryError } from '#errors/index.ts';
-import type { ImageConfig, NamespaceType, Process, RuntimeSpec } from '#oci/index.ts';
+import type { ImageConfig, Mount, NamespaceType, Process, RuntimeSpec } from '#oci/index.ts';
 import type { Container, ContainerOptions } from '../engine.ts';
 import { capabilitiesOf, capabilitySets } from './capabilities.ts';
 import { defaultPath, maskedPaths, readonlyPaths } from './defaults.ts';
@@ -30,7 +30,8 @@ export interface ComposeInput {
   readonly image: ImageConfig;
   /** The image's passwd and group files; undefined while nothing is mounted yet: the user is not resolved then. */
   readonly user: { readonly passwd: string; readonly group: string } | undefined;
-  readonly mounts: Container['mounts'];
+  /** Volumes, binds and images, ready to be mounted. */
+  readonly mounts: readonly Mount[];
   /** Files on the host that the engine manages for the container. */
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly cgroupsPath: string;
