@@ -88,11 +88,18 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
       if (query.fromSrc !== undefined) {
         if (query.fromSrc !== '-')
           throw new GantryError('unsupported', `import from "${query.fromSrc}": only a stream ("-") is supported`);
-        const changes = queryValues(raw.url, 'changes').flatMap((text) => text.split('\n'));
+        let changes: ReturnType<typeof applyChanges>;
+        try {
+          changes = applyChanges({}, queryValues(raw.url, 'changes'));
+        } catch (error) {
+          // A client that is still sending does not hear an answer.
+          for await (const _ of body);
+          throw error;
+        }
         const image = await images.import(body, {
           ...(query.repo ? { reference: withTag(query.repo, query.tag) } : {}),
           ...(query.message ? { message: query.message } : {}),
-          changes: applyChanges({}, changes),
+          changes,
           ...platformOf(query.platform),
           signal,
         });

@@ -1,13 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import { applyChanges } from '#builder/index.ts';
+import { isGantryError } from '#errors/index.ts';
 import type { ImageRunConfig } from '#oci/index.ts';
 import { statusLine } from './container-shapes.ts';
 import type { ApiDeps } from './deps.ts';
 import { imageSummary } from './image-shapes.ts';
-import { flag, type Query, queryValues } from './query.ts';
+import { isOlderThan, labelsMatch } from './prune-filters.ts';
+import { filters, flag, type Query, queryValues, refuseFilters } from './query.ts';
 import { clientSignal } from './streams.ts';
 
-/** /system/df, /commit, and /gantry/check, which is our own. */
+/** /system/df, /containers/prune, /commit, and /gantry/check, which is our own. */
 export function storageApi(app: FastifyInstance, { storage, events, containers }: ApiDeps): void {
   app.get<{ Querystring: Query }>('/system/df', async ({ raw }) => {
     const types = queryValues(raw.url, 'type');
@@ -75,10 +77,32 @@ export function storageApi(app: FastifyInstance, { storage, events, containers }
     };
   });
 
+  app.post<{ Querystring: Query }>('/containers/prune', async ({ query }) => {
+    const wanted = filters(query.filters);
+    refuseFilters(wanted, ['until', 'label', 'label!']);
+    const before = await storage.usage();
+    const bytesOf = (id: string) => before.containers.find(({ container }) => container.id === id);
+    const removed: string[] = [];
+    let reclaimed = 0;
+    for (const { id, state, created, resolved } of containers.list()) {
+      if (state.status !== 'exited' && state.status !== 'created') continue;
+      if (!isOlderThan(created, wanted) || !labelsMatch(resolved.labels, wanted)) continue;
+      try {
+        await containers.remove(id);
+      } catch (error) {
+        if (isGantryError(error, 'conflict') || isGantryError(error, 'not-found')) continue; // started or removed meanwhile
+        throw error;
+      }
+      removed.push(id);
+      reclaimed += (bytesOf(id)?.writable ?? 0) + (bytesOf(id)?.own ?? 0);
+    }
+    return { ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimed };
+  });
+
   app.post<{ Querystring: Query; Body: Partial<ImageRunConfig> | null }>(
     '/commit',
     async ({ query, body, raw }, reply) => {
-      const changes = queryValues(raw.url, 'changes').flatMap((text) => text.split('\n'));
+      const changes = queryValues(raw.url, 'changes');
       const name = query.repo ? `${query.repo}:${query.tag || 'latest'}` : undefined;
       const given = Object.fromEntries(
         Object.entries(body ?? {}).filter(([key, value]) => value !== null && configFields.has(key)),

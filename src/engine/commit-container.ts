@@ -1,6 +1,6 @@
 import { GantryError } from '#errors/index.ts';
 import type { Image } from '#images/index.ts';
-import type { ImageRunConfig } from '#oci/index.ts';
+import { type ImageRunConfig, parseReference } from '#oci/index.ts';
 import type { Container } from './engine.ts';
 import type { StorageDeps } from './storage.ts';
 
@@ -41,6 +41,10 @@ export async function commitContainer(
 ): Promise<Image> {
   const container = containers.get(nameOrId);
   const base = await images.get(container.imageId);
+  // First what may be refused: a layer that was packed for nothing stays until the engine ends.
+  const ran = committedConfig(container);
+  const config = request.configure?.(ran) ?? ran;
+  for (const reference of request.references) parseReference(reference);
   const { signal } = request;
   const abortable = signal === undefined ? {} : { signal };
   await using _held = await images.hold(base);
@@ -53,14 +57,13 @@ export async function commitContainer(
     if (pauses) await unpause(containers, container.id);
   }
   const created = new Date().toISOString();
-  const config = committedConfig(container);
   return await images.create(
     {
       config: {
         ...base.config,
         created,
         ...(request.author === undefined ? {} : { author: request.author }),
-        config: request.configure?.(config) ?? config,
+        config,
         rootfs: { type: 'layers', diff_ids: [...base.config.rootfs.diff_ids, layer.diffId] },
         history: [
           ...(base.config.history ?? []),

@@ -40,6 +40,7 @@ export const command = defineCommand({
     const images = await engine.json<readonly ImageSummary[]>('GET', '/images/json', {
       query: {
         all: values.all || undefined,
+        'shared-size': /\.(?:Shared|Unique)Size/.test(values.format) || undefined,
         filters: filtersOf([...values.filter, ...(pattern === undefined ? [] : [['reference', pattern] as const])]),
       },
     });
