@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { messageOf } from '#errors/index.ts';
 import type { containerOptions } from './container-options.ts';
 import { environmentOf, readPairsFile } from './env-file.ts';
 import { Failure } from './failure.ts';
+import { isolationBody } from './isolation-options.ts';
 import { parseVolumes } from './mount-spec.ts';
 import type { ParsedOptions } from './options.ts';
+import { pairs } from './pairs.ts';
 import { parsePorts } from './port-spec.ts';
+import { deviceLimitsBody, resourcesBody } from './resource-options.ts';
+import { restartPolicyOf } from './restart-policy.ts';
 
 export type ContainerFlags = ParsedOptions<typeof containerOptions>;
 
@@ -62,27 +64,12 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
       PublishAllPorts: values['publish-all'],
       ReadonlyRootfs: values['read-only'],
       ...(given.has('init') ? { Init: values.init } : {}),
-      Memory: values.memory ?? 0,
-      MemorySwap: values['memory-swap'] ?? 0,
-      MemoryReservation: values['memory-reservation'] ?? 0,
-      NanoCpus: values.cpus ?? 0,
-      CpuShares: values['cpu-shares'] ?? 0,
-      CpuQuota: values['cpu-quota'] ?? 0,
-      CpuPeriod: values['cpu-period'] ?? 0,
-      CpusetCpus: values['cpuset-cpus'],
-      ...(values['pids-limit'] === undefined ? {} : { PidsLimit: values['pids-limit'] }),
-      CapAdd: orNull(values['cap-add']),
-      CapDrop: orNull(values['cap-drop']),
-      Privileged: values.privileged,
-      SecurityOpt: orNull(values['security-opt'].map(securityOption)),
-      Ulimits: orNull(values.ulimit),
-      ShmSize: values['shm-size'] ?? 0,
-      Sysctls: pairs(values.sysctl),
+      ...resourcesBody(flags),
+      ...deviceLimitsBody(flags),
+      ...isolationBody(flags),
       ExtraHosts: orNull(values['add-host']),
       Dns: orNull(values.dns),
-      GroupAdd: orNull(values['group-add']),
       ...(values.runtime === '' ? {} : { Runtime: values.runtime }),
-      OomScoreAdj: values['oom-score-adj'] ?? 0,
       Tmpfs: Object.fromEntries(
         values.tmpfs.map((spec) => {
           const at = spec.indexOf(':');
@@ -92,26 +79,12 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
       LogConfig: { Type: values['log-driver'], Config: pairs(values['log-opt']) },
       Mounts: orNull(values.mount),
       RestartPolicy: restartPolicy(values.restart, values.rm),
-      Devices: orNull(values.device.map(deviceOf)),
       VolumesFrom: orNull(values['volumes-from']),
       Links: orNull(values.link),
-      PidMode: values.pid,
-      IpcMode: values.ipc,
-      UTSMode: values.uts,
-      UsernsMode: values.userns,
-      CgroupnsMode: values.cgroupns,
       ...(values.tty && process.stdout.isTTY ? { ConsoleSize: [process.stdout.rows, process.stdout.columns] } : {}),
     },
   };
 }
-
-const pairs = (entries: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    entries.map((entry) => {
-      const at = entry.indexOf('=');
-      return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
-    }),
-  );
 
 const labelsOf = (values: ContainerFlags['values']) =>
   pairs([...values['label-file'].flatMap((path) => readPairsFile(path)), ...values.label]);
@@ -135,33 +108,9 @@ function healthcheckOf({ values, given }: ContainerFlags) {
   };
 }
 
-/** A seccomp profile is a file of the client's; its content is sent. */
-function securityOption(option: string): string {
-  const match = /^seccomp[=:](.+)$/.exec(option);
-  const path = match?.[1];
-  if (path === undefined || path === 'unconfined' || path === 'builtin') return option;
-  try {
-    return `seccomp=${JSON.stringify(JSON.parse(readFileSync(path, 'utf8')))}`;
-  } catch (error) {
-    throw new Failure(`opening seccomp profile (${path}) failed: ${messageOf(error)}`, 125);
-  }
-}
-
-function deviceOf(spec: string) {
-  const [host = '', second, third] = spec.split(':');
-  const onlyMode = second !== undefined && third === undefined && /^[rwm]+$/.test(second);
-  return {
-    PathOnHost: host,
-    PathInContainer: onlyMode || second === undefined ? host : second,
-    CgroupPermissions: (onlyMode ? second : third) ?? 'rwm',
-  };
-}
-
 function restartPolicy(text: string, autoRemove: boolean) {
-  const [name = '', count] = text.split(':');
-  if (count !== undefined && !/^\d+$/.test(count))
-    throw new Failure('invalid restart policy format: maximum retry count must be an integer', 125);
-  if (autoRemove && name !== 'no' && name !== '')
+  const policy = restartPolicyOf(text);
+  if (autoRemove && policy.Name !== 'no' && policy.Name !== '')
     throw new Failure('conflicting options: cannot specify both --restart and --rm', 125);
-  return { Name: name, MaximumRetryCount: Number(count ?? 0) };
+  return policy;
 }

@@ -224,6 +224,11 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/unpause.ts'),
   },
   {
+    names: ['update', 'container update'],
+    summary: 'Update configuration of one or more containers',
+    load: () => import('./commands/update.ts'),
+  },
+  {
     names: ['builder prune', 'buildx prune'],
     summary: 'Remove build cache',
     load: () => import('./commands/builder-prune.ts'),
