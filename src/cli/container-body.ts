@@ -3,6 +3,7 @@ import { environmentOf, readPairsFile } from './env-file.ts';
 import { Failure } from './failure.ts';
 import { isolationBody } from './isolation-options.ts';
 import { parseVolumes } from './mount-spec.ts';
+import { type EndpointBody, endpointBody } from './network-spec.ts';
 import type { ParsedOptions } from './options.ts';
 import { pairs } from './pairs.ts';
 import { parsePorts } from './port-spec.ts';
@@ -35,6 +36,11 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
   const orNull = <T>(entries: readonly T[]): readonly T[] | null => (entries.length === 0 ? null : entries);
   const { binds, volumes } = parseVolumes(values.volume);
   const { exposed, bindings } = parsePorts(values.publish, values.expose);
+  const networks = [...values.network, ...values.net];
+  const own = ownEndpoint(flags);
+  const endpoints = (networks.length === 0 ? [{ name: 'default', endpoint: {} }] : networks).map(
+    ({ name, endpoint }, index) => [name, index === 0 ? { ...endpoint, ...own } : endpoint] as const,
+  );
   return {
     Hostname: values.hostname,
     Domainname: values.domainname,
@@ -56,9 +62,12 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
     ...(values['stop-signal'] === '' ? {} : { StopSignal: values['stop-signal'] }),
     ...(values['stop-timeout'] === undefined ? {} : { StopTimeout: values['stop-timeout'] }),
     ...healthcheckOf(flags),
+    ...(networks.length === 0 && Object.keys(own).length === 0
+      ? {}
+      : { NetworkingConfig: { EndpointsConfig: Object.fromEntries(endpoints) } }),
     HostConfig: {
       Binds: orNull(binds),
-      NetworkMode: values.network || values.net || 'default',
+      NetworkMode: networks[0]?.name ?? 'default',
       PortBindings: bindings,
       AutoRemove: values.rm,
       PublishAllPorts: values['publish-all'],
@@ -69,6 +78,8 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
       ...isolationBody(flags),
       ExtraHosts: orNull(values['add-host']),
       Dns: orNull(values.dns),
+      DnsSearch: orNull(values['dns-search']),
+      DnsOptions: orNull(values['dns-option']),
       ...(values.runtime === '' ? {} : { Runtime: values.runtime }),
       Tmpfs: Object.fromEntries(
         values.tmpfs.map((spec) => {
@@ -84,6 +95,18 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
       ...(values.tty && process.stdout.isTTY ? { ConsoleSize: [process.stdout.rows, process.stdout.columns] } : {}),
     },
   };
+}
+
+/** What `--ip`, `--network-alias` and the like ask of the first network. */
+function ownEndpoint({ values }: ContainerFlags): EndpointBody {
+  return endpointBody({
+    ip: values.ip,
+    ip6: values.ip6,
+    alias: values['network-alias'],
+    links: [],
+    linkLocal: values['link-local-ip'],
+    mac: values['mac-address'],
+  });
 }
 
 const labelsOf = (values: ContainerFlags['values']) =>

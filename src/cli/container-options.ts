@@ -1,6 +1,7 @@
 import { checkVariable } from './env-file.ts';
 import { isolationOptions } from './isolation-options.ts';
 import { parseMount } from './mount-spec.ts';
+import { parseNetwork } from './network-spec.ts';
 import { flag, integer, list, listOf, text, unsupported, value } from './options.ts';
 import { deviceLimitOptions, resourceOptions } from './resource-options.ts';
 import { parseBytes, parseDuration } from './units.ts';
@@ -36,6 +37,8 @@ export const containerOptions = {
   attach: listOf(streamName, 'Attach to STDIN, STDOUT or STDERR', { short: 'a' }),
   cidfile: text('Write the container ID to the file'),
   dns: list('Set custom DNS servers'),
+  'dns-option': list('Set DNS options'),
+  'dns-search': list('Set custom DNS search domains'),
   domainname: text('Container NIS domain name'),
   entrypoint: text('Overwrite the default ENTRYPOINT of the image'),
   env: listOf(checkVariable, 'Set environment variables', { short: 'e' }),
@@ -52,17 +55,24 @@ export const containerOptions = {
   hostname: text('Container host name', { short: 'h' }),
   init: flag('Run an init inside the container that forwards signals and reaps processes'),
   interactive: flag('Keep STDIN open even if not attached', { short: 'i' }),
+  ip: text('IPv4 address (e.g., 172.30.100.104)'),
+  ip6: text('IPv6 address (e.g., 2001:db8::33)'),
   label: list('Set meta data on a container', { short: 'l' }),
   'label-file': list('Read in a line delimited file of labels'),
   link: list('Add link to another container'),
+  'link-local-ip': list('Container IPv4/IPv6 link-local addresses'),
   'log-driver': text('Logging driver for the container'),
   'log-opt': list('Log driver options'),
+  'mac-address': text('Container MAC address (e.g., 92:d0:c6:0a:29:33)'),
   mount: listOf((spec) => parseMount(spec, parseBytes), 'Attach a filesystem mount to the container', {
     label: 'mount',
   }),
   name: text('Assign a name to the container'),
-  net: text('Connect a container to a network', { label: 'network', hidden: true }),
-  network: text('Connect a container to a network: none, host, bridge or a name', { label: 'network' }),
+  net: listOf(parseNetwork, 'Connect a container to a network', { label: 'network', hidden: true }),
+  network: listOf(parseNetwork, 'Connect a container to a network: none, host, bridge, container:NAME or a name', {
+    label: 'network',
+  }),
+  'network-alias': list('Add network-scoped alias for the container'),
   'no-healthcheck': flag('Disable any container-specified HEALTHCHECK'),
   platform: text('Set platform if server is multi-platform capable'),
   publish: list("Publish a container's port(s) to the host", { short: 'p' }),
@@ -85,15 +95,8 @@ export const containerOptions = {
   workdir: text('Working directory inside the container', { short: 'w' }),
   'cgroup-parent': unsupported(),
   'disable-content-trust': unsupported(''),
-  'dns-option': unsupported('list'),
-  'dns-search': unsupported('list'),
-  ip: unsupported(),
-  ip6: unsupported(),
   isolation: unsupported(),
   'kernel-memory': unsupported('bytes'),
-  'link-local-ip': unsupported('list'),
-  'mac-address': unsupported(),
-  'network-alias': unsupported('list'),
   'storage-opt': unsupported('list'),
   'use-api-socket': unsupported(''),
   'volume-driver': unsupported(),

@@ -39,7 +39,28 @@ test('parseMount reads the long form', () => {
     'type=tmpfs,target=/t,tmpfs-mode=9',
   ])
     assert.throws(() => mount(bad), { kind: 'invalid' }, bad);
-  assert.throws(() => mount('target=/x,volume-driver=nfs'), { kind: 'unsupported', message: /volume-driver/ });
+  assert.throws(() => mount('type=bind,src=/a,target=/x,bind-recursive=maybe'), { kind: 'invalid', message: /maybe/ });
+});
+
+test('parseMount reads every option of each type', () => {
+  assert.deepEqual(
+    parseMount('type=bind,src=/a,dst=/b,bind-propagation=rslave,bind-recursive=writable,idmap=7', Number).BindOptions,
+    {
+      Propagation: 'rslave',
+      ReadOnlyNonRecursive: true,
+      OwnerAs: 7,
+    },
+  );
+  const volume =
+    'src=v,dst=/b,volume-subpath=a/b,volume-label=k=v=w,volume-label=l,volume-opt=type=tmpfs,volume-driver=local';
+  assert.deepEqual(parseMount(volume, Number).VolumeOptions, {
+    Subpath: 'a/b',
+    Labels: { k: 'v=w', l: '' },
+    DriverConfig: { Options: { type: 'tmpfs' }, Name: 'local' },
+  });
+  assert.deepEqual(parseMount('type=image,src=busybox,dst=/b,image-subpath=bin', Number).ImageOptions, {
+    Subpath: 'bin',
+  });
 });
 
 test('commaFields reads quoted fields', () => {

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
+import { pairs } from './pairs.ts';
 
 /** A mount as POST /containers/create takes it. */
 export interface MountBody {
@@ -7,9 +8,23 @@ export interface MountBody {
   Source?: string;
   Target: string;
   ReadOnly?: boolean;
-  BindOptions?: { Propagation: string };
-  VolumeOptions?: { NoCopy?: boolean; Labels?: Record<string, string> };
+  Consistency?: string;
+  BindOptions?: {
+    Propagation?: string;
+    NonRecursive?: boolean;
+    ReadOnlyNonRecursive?: boolean;
+    ReadOnlyForceRecursive?: boolean;
+    CreateMountpoint?: boolean;
+    OwnerAs?: number;
+  };
+  VolumeOptions?: {
+    NoCopy?: boolean;
+    Labels?: Record<string, string>;
+    Subpath?: string;
+    DriverConfig?: { Name?: string; Options?: Record<string, string> };
+  };
   TmpfsOptions?: { SizeBytes?: number; Mode?: number };
+  ImageOptions?: { Subpath?: string };
 }
 
 /**
@@ -68,7 +83,51 @@ export function parseMount(spec: string, parseBytes: (text: string) => number): 
         mount.ReadOnly = truth();
         break;
       case 'bind-propagation':
-        mount.BindOptions = { Propagation: need() };
+        mount.BindOptions = { ...mount.BindOptions, Propagation: need() };
+        break;
+      case 'bind-nonrecursive':
+        mount.BindOptions = { ...mount.BindOptions, NonRecursive: truth() };
+        break;
+      case 'bind-recursive':
+        mount.BindOptions = { ...mount.BindOptions, ...recursion(need()) };
+        break;
+      case 'bind-create-src':
+        mount.BindOptions = { ...mount.BindOptions, CreateMountpoint: truth() };
+        break;
+      case 'idmap':
+        if (value !== undefined && !/^\d+$/.test(value))
+          throw new GantryError('invalid', `invalid value for ${key}: ${value}; expected a user id of the container`);
+        mount.BindOptions = { ...mount.BindOptions, OwnerAs: Number(value ?? 0) };
+        break;
+      case 'volume-subpath':
+        mount.VolumeOptions = { ...mount.VolumeOptions, Subpath: need() };
+        break;
+      case 'volume-label':
+        mount.VolumeOptions = {
+          ...mount.VolumeOptions,
+          Labels: { ...mount.VolumeOptions?.Labels, ...pairs([need()]) },
+        };
+        break;
+      case 'volume-driver':
+        mount.VolumeOptions = {
+          ...mount.VolumeOptions,
+          DriverConfig: { ...mount.VolumeOptions?.DriverConfig, Name: need() },
+        };
+        break;
+      case 'volume-opt':
+        mount.VolumeOptions = {
+          ...mount.VolumeOptions,
+          DriverConfig: {
+            ...mount.VolumeOptions?.DriverConfig,
+            Options: { ...mount.VolumeOptions?.DriverConfig?.Options, ...pairs([need()]) },
+          },
+        };
+        break;
+      case 'image-subpath':
+        mount.ImageOptions = { Subpath: need() };
+        break;
+      case 'consistency':
+        mount.Consistency = need();
         break;
       case 'volume-nocopy':
         mount.VolumeOptions = { ...mount.VolumeOptions, NoCopy: truth() };
@@ -81,15 +140,6 @@ export function parseMount(spec: string, parseBytes: (text: string) => number): 
           throw new GantryError('invalid', `invalid value for ${key}: ${value}; expected octal digits`);
         mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(need(), 8) };
         break;
-      case 'consistency':
-      case 'bind-recursive':
-      case 'bind-nonrecursive':
-      case 'volume-driver':
-      case 'volume-label':
-      case 'volume-opt':
-      case 'volume-subpath':
-      case 'image-subpath':
-        throw new GantryError('unsupported', `--mount option ${key}: not supported yet`);
       default:
         throw new GantryError('invalid', `unexpected key '${key}' in '${field}'`);
     }
@@ -104,11 +154,31 @@ export function parseMount(spec: string, parseBytes: (text: string) => number): 
     ['BindOptions', 'bind'],
     ['VolumeOptions', 'volume'],
     ['TmpfsOptions', 'tmpfs'],
+    ['ImageOptions', 'image'],
   ];
   for (const [options, type] of foreign)
     if (mount[options] !== undefined && mount.Type !== type)
       throw new GantryError('invalid', `cannot mix '${type}-*' options with mount type '${mount.Type}'`);
   return mount;
+}
+
+/** `bind-recursive`: how far a bind and its being read-only reach. @throws GantryError invalid */
+function recursion(value: string): MountBody['BindOptions'] {
+  switch (value) {
+    case 'enabled':
+      return {};
+    case 'disabled':
+      return { NonRecursive: true };
+    case 'writable':
+      return { ReadOnlyNonRecursive: true };
+    case 'readonly':
+      return { ReadOnlyForceRecursive: true };
+    default:
+      throw new GantryError(
+        'invalid',
+        `invalid value for bind-recursive: ${value} (must be "enabled", "disabled", "writable" or "readonly")`,
+      );
+  }
 }
 
 /** One line of CSV: a field with a comma or quote in it is quoted, quotes in it doubled. @throws GantryError invalid */

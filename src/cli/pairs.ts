@@ -1,4 +1,4 @@
-/** `name=value` words as an object; one without a sign has an empty value, a later one wins. */
+/** `key=value` words as an object; a word without `=` is a key with an empty value. */
 export const pairs = (entries: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     entries.map((entry) => {

@@ -224,11 +224,6 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/unpause.ts'),
   },
   {
-    names: ['update', 'container update'],
-    summary: 'Update configuration of one or more containers',
-    load: () => import('./commands/update.ts'),
-  },
-  {
     names: ['builder prune', 'buildx prune'],
     summary: 'Remove build cache',
     load: () => import('./commands/builder-prune.ts'),
@@ -279,6 +274,31 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/inspect-network.ts'),
   },
   {
+    names: ['network create'],
+    summary: 'Create a network',
+    load: () => import('./commands/network-create.ts'),
+  },
+  {
+    names: ['network connect'],
+    summary: 'Connect a container to a network',
+    load: () => import('./commands/network-connect.ts'),
+  },
+  {
+    names: ['network disconnect'],
+    summary: 'Disconnect a container from a network',
+    load: () => import('./commands/network-disconnect.ts'),
+  },
+  {
+    names: ['network rm', 'network remove'],
+    summary: 'Remove one or more networks',
+    load: () => import('./commands/network-rm.ts'),
+  },
+  {
+    names: ['network prune'],
+    summary: 'Remove all unused networks',
+    load: () => import('./commands/network-prune.ts'),
+  },
+  {
     names: ['volume ls', 'volume list'],
     summary: 'List volumes',
     load: () => import('./commands/volume-ls.ts'),
@@ -292,6 +312,11 @@ export const program: readonly ProgramEntry[] = [
     names: ['volume inspect'],
     summary: 'Display detailed information on one or more volumes',
     load: () => import('./commands/inspect-volume.ts'),
+  },
+  {
+    names: ['volume prune'],
+    summary: 'Remove unused local volumes',
+    load: () => import('./commands/volume-prune.ts'),
   },
   {
     names: ['volume rm', 'volume remove'],

@@ -46,6 +46,7 @@ export interface ContainerInspection {
   readonly Config: { readonly Tty: boolean; readonly OpenStdin: boolean; readonly Image: string };
   readonly HostConfig: { readonly AutoRemove: boolean };
   readonly NetworkSettings: {
+    readonly Networks?: Readonly<Record<string, unknown>> | null;
     readonly Ports: Readonly<
       Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>
     > | null;

@@ -1,6 +1,7 @@
 import { defineCommand } from '../command.ts';
-import { list, text, unsupported } from '../options.ts';
+import { list, text } from '../options.ts';
 import { writeOut } from '../output.ts';
+import { pairs } from '../pairs.ts';
 
 export const command = defineCommand({
   usage: '[OPTIONS] [VOLUME]',
@@ -8,16 +9,12 @@ export const command = defineCommand({
   options: {
     driver: text('Specify volume driver name', { short: 'd', initial: 'local' }),
     label: list('Set metadata for a volume'),
-    opt: unsupported('map', { short: 'o' }),
+    opt: list('Set driver specific options', { short: 'o', label: 'map' }),
   },
   args: [0, 1],
   async run({ engine }, { values, args: [name] }) {
-    const labels = values.label.map((label) => {
-      const at = label.indexOf('=');
-      return at < 0 ? [label, ''] : [label.slice(0, at), label.slice(at + 1)];
-    });
     const { Name } = await engine.json<{ Name: string }>('POST', '/volumes/create', {
-      json: { Name: name ?? '', Driver: values.driver, Labels: Object.fromEntries(labels) },
+      json: { Name: name ?? '', Driver: values.driver, Labels: pairs(values.label), DriverOpts: pairs(values.opt) },
     });
     writeOut(`${Name}\n`);
     return 0;
