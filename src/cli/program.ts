@@ -259,6 +259,11 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/system-check.ts'),
   },
   {
+    names: ['update', 'container update'],
+    summary: 'Update configuration of one or more containers',
+    load: () => import('./commands/update.ts'),
+  },
+  {
     names: ['wait', 'container wait'],
     summary: 'Block until one or more containers stop, then print their exit codes',
     load: () => import('./commands/wait.ts'),
