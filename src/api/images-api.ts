@@ -191,12 +191,12 @@ export function imagesApi(app: FastifyInstance, { images, containers, registry, 
   });
   app.post<{ Body: Record<string, string> }>('/auth', async ({ body }) => {
     const address = (body.serveraddress ?? '').replace(/^https?:\/\//, '').replace(/\/.*$/, '') || 'docker.io';
-    await registry.login(
+    const { identityToken } = await registry.login(
       address,
       body.identitytoken
         ? { identityToken: body.identitytoken }
         : { username: body.username ?? '', password: body.password ?? '' },
     );
-    return { Status: 'Login Succeeded', IdentityToken: '' };
+    return { Status: 'Login Succeeded', IdentityToken: identityToken ?? '' };
   });
 }

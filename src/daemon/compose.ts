@@ -42,7 +42,13 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     ? await createOverlay2Driver({ root: `${dataRoot}/overlay2` })
     : await createVfsDriver({ root: `${dataRoot}/vfs` });
   const insecure = new Set(options.insecureRegistries);
-  const registry = createRegistryClient({ insecure: (host) => insecure.has(host) });
+  const registry = createRegistryClient({
+    insecure: (host) => insecure.has(host),
+    mirrors: options.registryMirrors,
+    registries: options.registries,
+    certificateDirectories: options.registryCertificates,
+    proxyEnvironment: process.env,
+  });
   const images = await createImages({ db, content, driver, registry });
   const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
   const networks = createNetworks(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { RegistrySettings } from '#distribution/index.ts';
 import { GantryError, messageOf } from '#errors/index.ts';
 
 export interface DaemonOptions {
@@ -10,6 +11,11 @@ export interface DaemonOptions {
   readonly runtimes: ReadonlyMap<string, string>;
   readonly defaultRuntime: string;
   readonly insecureRegistries: readonly string[];
+  /** Of Docker Hub. */
+  readonly registryMirrors: readonly string[];
+  /** By registry host. */
+  readonly registries: Readonly<Record<string, RegistrySettings>>;
+  readonly registryCertificates: readonly string[];
   readonly bridge: string;
   readonly bip: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
@@ -27,6 +33,9 @@ Options:
       --add-runtime name=path      One more OCI runtime
       --default-runtime string     The runtime used where none is asked for (default "gantry")
       --insecure-registry host     A registry spoken to without TLS
+      --registry-mirror URL        Asked before Docker Hub; mirrors of other registries: "registries" of the config file
+      --registry-certs directory   Certificates as DIRECTORY/HOST:PORT/*.crt, *.cert with *.key
+                                   (default "/etc/gantry/certs.d" and "/etc/docker/certs.d")
       --bridge string              Name of the default bridge (default "gantry0")
       --bip string                 Address of the default bridge, e.g. 172.17.0.1/16
       --config-file string         The same options as JSON (default "/etc/gantry/daemon.json")
@@ -74,7 +83,15 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     storageDriver: storageDriver === '' ? undefined : storageDriver,
     runtimes,
     defaultRuntime: one('default-runtime', values['default-runtime'], 'gantry'),
-    insecureRegistries: many('insecure-registry', values['insecure-registry']),
+    insecureRegistries: [
+      ...many('insecure-registry', values['insecure-registry']),
+      ...many('insecure-registries', undefined), // as Docker's daemon.json has it
+    ],
+    registryMirrors: [...many('registry-mirror', values['registry-mirror']), ...many('registry-mirrors', undefined)],
+    registries: registriesOf(file.registries),
+    registryCertificates: ((given) => (given.length === 0 ? ['/etc/gantry/certs.d', '/etc/docker/certs.d'] : given))(
+      many('registry-certs', values['registry-certs']),
+    ),
     bridge: one('bridge', values.bridge, 'gantry0'),
     bip: bip === '' ? undefined : bip,
     logLevel,
@@ -95,12 +112,35 @@ const parse = (argv: readonly string[]) =>
       'add-runtime': { ...string, multiple: true },
       'default-runtime': string,
       'insecure-registry': { ...string, multiple: true },
+      'registry-mirror': { ...string, multiple: true },
+      'registry-certs': { ...string, multiple: true },
       bridge: string,
       bip: string,
       'config-file': string,
       'log-level': string,
     },
   });
+
+/** @throws GantryError invalid, naming the field */
+function registriesOf(value: unknown): Readonly<Record<string, RegistrySettings>> {
+  const wrong = (where: string, what: string) =>
+    new GantryError('invalid', `daemon option registries${where} must be ${what}`);
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('', 'an object by host');
+  const known = ['mirrors', 'insecure', 'ca', 'cert', 'key'];
+  for (const [host, settings] of Object.entries(value)) {
+    if (typeof settings !== 'object' || settings === null) throw wrong(`["${host}"]`, 'an object');
+    for (const [name, set] of Object.entries(settings as Record<string, unknown>)) {
+      const at = `["${host}"].${name}`;
+      if (!known.includes(name)) throw wrong(at, `one of ${known.join(', ')}`);
+      if (name === 'mirrors' && !(Array.isArray(set) && set.every((url) => typeof url === 'string')))
+        throw wrong(at, 'a list of URLs');
+      if (name === 'insecure' && typeof set !== 'boolean') throw wrong(at, 'true or false');
+      if (name !== 'mirrors' && name !== 'insecure' && typeof set !== 'string') throw wrong(at, 'the path of a file');
+    }
+  }
+  return value as Readonly<Record<string, RegistrySettings>>;
+}
 
 function configFile(path: string | undefined): Readonly<Record<string, unknown>> {
   const file = path ?? '/etc/gantry/daemon.json';

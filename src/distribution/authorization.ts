@@ -28,6 +28,8 @@ export function parseChallenge(header: string | undefined): Challenge | undefine
 }
 
 export interface Authorizer {
+  /** The refresh token that an account's last login at a host brought. */
+  identityToken(host: string, credentials: Credentials): string | undefined;
   /** The header known to be wanted for a scope, without asking anyone. */
   known(host: string, scope: string, credentials: Credentials | undefined): string | undefined;
   /** Answers a challenge: a fresh header, or undefined where there is nothing to answer with. */
@@ -40,6 +42,14 @@ export interface Authorizer {
   ): Promise<string | undefined>;
 }
 
+/** Distribution's token specification, and OAuth2's. */
+interface TokenAnswer {
+  token?: string;
+  access_token?: string;
+  refresh_token?: string;
+  expires_in?: number;
+}
+
 const basic = (credentials: Credentials | undefined): string | undefined =>
   credentials?.username === undefined || credentials.username === ''
     ? undefined
@@ -48,13 +58,16 @@ const basic = (credentials: Credentials | undefined): string | undefined =>
 /** Docker's token flow and Basic; tokens are kept per host, account and scope until shortly before they expire. */
 export function createAuthorizer(transport: Transport): Authorizer {
   const kept = new Map<string, { header: string; until: number }>();
+  const refreshTokens = new Map<string, string>();
   const keyOf = (host: string, scope: string, c: Credentials | undefined) =>
     JSON.stringify([host, scope, c?.username, c?.password, c?.identityToken]);
 
   return {
+    identityToken: (host, credentials) => refreshTokens.get(keyOf(host, '', credentials)),
     known(host, scope, credentials) {
       const key = keyOf(host, scope, credentials);
-      const entry = kept.get(key);
+      // A password is the same for every scope.
+      const entry = kept.get(key) ?? kept.get(keyOf(host, 'basic', credentials));
       if (entry === undefined) return undefined;
       if (entry.until > Date.now()) return entry.header;
       kept.delete(key);
@@ -65,7 +78,8 @@ export function createAuthorizer(transport: Transport): Authorizer {
       const key = keyOf(host, scope, credentials);
       if (challenge.scheme === 'basic') {
         const header = basic(credentials);
-        if (header !== undefined) kept.set(key, { header, until: Number.POSITIVE_INFINITY });
+        if (header !== undefined)
+          kept.set(keyOf(host, 'basic', credentials), { header, until: Number.POSITIVE_INFINITY });
         return header;
       }
       const realm = challenge.parameters.realm;
@@ -103,6 +117,10 @@ export function createAuthorizer(transport: Transport): Authorizer {
         for (const one of scopes) url.searchParams.append('scope', one);
         const header = basic(credentials);
         if (header !== undefined) url.searchParams.set('account', credentials?.username ?? '');
+        if (header !== undefined && scope === '') {
+          url.searchParams.set('offline_token', 'true');
+          url.searchParams.set('client_id', 'gantry');
+        }
         return await transport.send({
           method: 'GET',
           url,
@@ -112,7 +130,8 @@ export function createAuthorizer(transport: Transport): Authorizer {
       };
       const response = await ask();
       if (response.statusCode !== 200) throw await responseError(`no token for ${scope || 'login'}`, host, response);
-      const body = await jsonOf<{ token?: string; access_token?: string; expires_in?: number }>(url.host, response);
+      const body = await jsonOf<TokenAnswer>(url.host, response);
+      if (scope === '' && body.refresh_token !== undefined) refreshTokens.set(key, body.refresh_token);
       const token = body.token ?? body.access_token;
       if (token === undefined) throw new GantryError('unavailable', `${url.host} answered without a token for ${host}`);
       const header = `Bearer ${token}`;

@@ -1,2 +1,3 @@
 export * from './http-registry-client.ts';
 export * from './registry-client.ts';
+export type { RegistrySettings } from './registry-hosts.ts';

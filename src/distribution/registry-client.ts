@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Reference } from '#oci/index.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /** Credentials for one registry; `identityToken` is an OAuth2 refresh token. */
 export interface Credentials {
@@ -10,8 +11,11 @@ export interface Credentials {
 
 /** The OCI distribution API from the client's side (distribution-spec 1.1), with Docker's token and Basic flows. */
 export interface RegistryClient {
-  /** Checks credentials against `/v2/`. @throws GantryError unauthorized, unavailable */
-  login(registry: string, credentials: Credentials, options?: RequestOptions): Promise<void>;
+  /**
+   * Checks credentials against `/v2/`. Where the registry gives a token that stands for the account (an OAuth2 refresh
+   * token), that can be kept instead of the password. @throws GantryError unauthorized, unavailable
+   */
+  login(registry: string, credentials: Credentials, options?: RequestOptions): Promise<{ identityToken?: string }>;
   /** By tag or digest. Digest verified where one was asked. @throws not-found, unauthorized, forbidden, corrupt */
   getManifest(ref: Reference, options?: RequestOptions): Promise<FetchedManifest>;
   headManifest(
@@ -24,7 +28,7 @@ export interface RegistryClient {
   /** Uploads unless there; tries a mount from each of `mountFrom` first. Says how it got there. */
   putBlob(
     ref: Reference,
-    blob: { digest: string; size: number; open(): Promise<Readable> },
+    blob: BlobSource,
     options?: RequestOptions & { mountFrom?: readonly string[]; onProgress?: (bytes: number) => void },
   ): Promise<{ how: 'existed' | 'mounted' | 'uploaded'; from?: string }>;
   putManifest(
@@ -33,6 +37,13 @@ export interface RegistryClient {
     options?: RequestOptions,
   ): Promise<{ digest: string }>;
   listTags(ref: Reference, options?: RequestOptions): Promise<readonly string[]>;
+}
+
+/** A blob to send; `end` is inclusive. It may be opened several times. */
+export interface BlobSource {
+  readonly digest: string;
+  readonly size: number;
+  open(range: { readonly start: number; readonly end: number }): Promise<Readable>;
 }
 
 export interface RequestOptions {
@@ -44,4 +55,7 @@ export interface FetchedManifest {
   readonly mediaType: string;
   readonly digest: string;
   readonly bytes: Buffer;
+  /** Who answered: the registry's host, or a mirror's. */
+  readonly host?: string;
+  readonly rateLimit?: RateLimit;
 }

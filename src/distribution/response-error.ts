@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type ErrorKind, GantryError } from '#errors/index.ts';
+import { rateLimitOf, retryAfter } from './rate-limit.ts';
 
 const limit = 4 << 20;
 
@@ -32,6 +33,15 @@ export async function jsonOf<T extends object>(host: string, response: IncomingM
   throw new GantryError('unavailable', `${host} answered something else than JSON; is it a registry?`);
 }
 
+const limitOf = (response: IncomingMessage): string => {
+  const limit = rateLimitOf(response);
+  const wait = retryAfter(response);
+  return [
+    ...(limit === undefined ? [] : [` to ${limit.limit} in ${limit.windowSeconds} s (${limit.remaining} left)`]),
+    ...(wait === undefined ? [] : [`, for another ${Math.ceil(wait / 1000)} s`]),
+  ].join('');
+};
+
 const kindOf = (status: number): ErrorKind => {
   if (status === 401) return 'unauthorized';
   if (status === 403) return 'forbidden';
@@ -40,10 +50,10 @@ const kindOf = (status: number): ErrorKind => {
   return 'invalid';
 };
 
-const adviceOf = (status: number, host: string): string => {
+const adviceOf = (status: number, host: string, response: IncomingMessage): string => {
   if (status === 401) return `; log in with \`gantry login ${host}\``;
   if (status === 403) return '; the account may not do this';
-  if (status === 429) return '; the registry limits requests: wait, or log in';
+  if (status === 429) return `; the registry limits requests${limitOf(response)}: wait, or log in`;
   if (status >= 500) return '; the registry itself failed: try again, or tell whoever runs it';
   return '';
 };
@@ -77,7 +87,11 @@ export async function responseError(what: string, host: string, response: Incomi
         : code.toLowerCase().replaceAll('_', ' ') || `${response.statusMessage ?? ''}`.toLowerCase();
   }
   if (code === 'MANIFEST_UNKNOWN' && !words.includes('manifest unknown')) words = `manifest unknown: ${words}`;
-  return new GantryError(kindOf(status), `${what}: ${words} (${host} answered ${status})${adviceOf(status, host)}`, {
-    code: code === '' ? `registry-${status}` : code.toLowerCase().replaceAll('_', '-'),
-  });
+  return new GantryError(
+    kindOf(status),
+    `${what}: ${words} (${host} answered ${status})${adviceOf(status, host, response)}`,
+    {
+      code: code === '' ? `registry-${status}` : code.toLowerCase().replaceAll('_', '-'),
+    },
+  );
 }

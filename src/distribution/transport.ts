@@ -3,6 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GantryError, messageOf } from '#errors/index.ts';
+import { isLoopback, type RegistryHosts } from './registry-hosts.ts';
 
 /** One HTTP request; a streamed body is opened anew for each attempt. */
 export interface Outgoing {
@@ -23,32 +24,38 @@ export interface Transport extends Disposable {
 }
 
 export interface TransportOptions {
-  /** Hosts (`name:port`) that may use plain HTTP or an unverified certificate; loopback ones always may use HTTP. */
-  readonly insecure?: ((host: string) => boolean) | undefined;
-  /** More certificate authorities, PEM. */
-  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case; loopback is never asked for through a proxy. */
+  readonly proxyEnvironment?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** A registry may work long on what it has just been sent. */
 const idleMilliseconds = (method: Outgoing['method']): number => (method === 'PUT' ? 600_000 : 60_000);
-const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** HTTP and HTTPS with kept-alive connections and one retry where a kept one had gone stale. */
-export function createTransport(options: TransportOptions = {}): Transport {
-  const insecure = options.insecure ?? (() => false);
-  const http = new HttpAgent({ keepAlive: true });
-  const ca = options.ca === undefined ? {} : { ca: options.ca as string };
-  const https = new HttpsAgent({ keepAlive: true, ...ca });
-  const unverified = new HttpsAgent({ keepAlive: true, rejectUnauthorized: false });
-  const mayBeClear = (host: string) => isLoopback(host) || insecure(host);
+export function createTransport(hosts: RegistryHosts, options: TransportOptions = {}): Transport {
+  const proxyEnv = options.proxyEnvironment ?? {};
+  const agents = new Map<string, HttpAgent>();
+  /** Each host has connections of its own, with the certificates that are meant for it. */
+  const agentOf = ({ protocol, host }: URL): HttpAgent => {
+    const known = agents.get(`${protocol}//${host}`);
+    if (known !== undefined) return known;
+    const proxied = isLoopback(host) ? {} : { proxyEnv: { ...proxyEnv } };
+    const agent =
+      protocol === 'https:'
+        ? new HttpsAgent({ keepAlive: true, ...proxied, ...hosts.tlsOf(host) })
+        : new HttpAgent({ keepAlive: true, ...proxied });
+    agents.set(`${protocol}//${host}`, agent);
+    return agent;
+  };
+  const { mayBeClear } = hosts;
   const schemes = new Map<string, 'http' | 'https'>();
 
   const attempt = (outgoing: Outgoing, body: Uint8Array | Readable | undefined) => {
     const { url, method, headers = {}, signal } = outgoing;
     const secure = url.protocol === 'https:';
-    const agent = secure ? (insecure(url.host) ? unverified : https) : http;
+    const agent = agentOf(url);
     const request = (secure ? httpsRequest : httpRequest)(url, {
       method,
       agent,
@@ -117,7 +124,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
       return scheme;
     },
     [Symbol.dispose]() {
-      for (const agent of [http, https, unverified]) agent.destroy();
+      for (const agent of agents.values()) agent.destroy();
     },
   };
 }

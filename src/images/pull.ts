@@ -124,6 +124,10 @@ export async function pull(deps: Deps, reference: string, options: PullOptions):
   work.keep();
   await deps.writeIndex();
   options.onProgress?.({ status: `Digest: ${top.digest}` });
+  if (top.rateLimit !== undefined) {
+    const { limit, remaining, windowSeconds } = top.rateLimit;
+    options.onProgress?.({ status: `Rate limit: ${remaining} of ${limit} pulls left in ${windowSeconds} s` });
+  }
   const shown = ref.digest === undefined ? what : `${familiarName(ref)}@${ref.digest}`;
   options.onProgress?.({ status: `Status: ${isNew ? 'Downloaded newer image' : 'Image is up to date'} for ${shown}` });
   return image.descriptor.digest;

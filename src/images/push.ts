@@ -61,7 +61,7 @@ export async function push(
       .slice(0, mountSources);
     const result = await registry.putBlob(
       ref,
-      { digest, size, open: () => content.open(digest) },
+      { digest, size, open: (range) => content.open(digest, range) },
       { ...request, mountFrom, ...(onProgress === undefined ? {} : { onProgress }) },
     );
     table.putSource(digest, ref.registry, ref.repository);
