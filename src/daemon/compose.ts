@@ -53,7 +53,12 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
   const networks = createNetworks(
     { db },
-    { bridge: options.bridge, ...(options.bip === undefined ? {} : { bip: options.bip }) },
+    {
+      bridge: options.bridge,
+      ...(options.bip === undefined ? {} : { bip: options.bip }),
+      ...(options.addressPools.length === 0 ? {} : { addressPools: options.addressPools }),
+      onError,
+    },
   );
 
   const cgroupParent = `/gantry-${options.bridge}`;

@@ -18,6 +18,8 @@ export interface DaemonOptions {
   readonly registryCertificates: readonly string[];
   readonly bridge: string;
   readonly bip: string | undefined;
+  /** `base=10.10.0.0/16,size=24` each. */
+  readonly addressPools: readonly string[];
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -38,6 +40,8 @@ Options:
                                    (default "/etc/gantry/certs.d" and "/etc/docker/certs.d")
       --bridge string              Name of the default bridge (default "gantry0")
       --bip string                 Address of the default bridge, e.g. 172.17.0.1/16
+      --default-address-pool base=10.10.0.0/16,size=24
+                                   Where networks without a --subnet come from; several may be given
       --config-file string         The same options as JSON (default "/etc/gantry/daemon.json")
       --log-level string           error, warn, info or debug (default "info")
 `;
@@ -94,6 +98,7 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     ),
     bridge: one('bridge', values.bridge, 'gantry0'),
     bip: bip === '' ? undefined : bip,
+    addressPools: many('default-address-pool', values['default-address-pool']),
     logLevel,
   };
 }
@@ -116,6 +121,7 @@ const parse = (argv: readonly string[]) =>
       'registry-certs': { ...string, multiple: true },
       bridge: string,
       bip: string,
+      'default-address-pool': { ...string, multiple: true },
       'config-file': string,
       'log-level': string,
     },
