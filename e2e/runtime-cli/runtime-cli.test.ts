@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { after, afterEach, before, suite, test } from 'node:test';
-import { listenForTerminal } from './receive-terminal.ts';
+import { listenForDescriptor } from '../harness/descriptor-socket.ts';
 import { openWorkbench, program, reasonToSkip, type Workbench } from './workbench.ts';
 
 suite('gantry-runtime', { skip: reasonToSkip }, () => {
@@ -170,7 +170,7 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
     });
     refuse(/give --console-socket/, 'create', '--bundle', bundle, 'gtrt-tty');
     const socket = `${home}/tty.sock`;
-    using receiver = listenForTerminal(socket);
+    using receiver = listenForDescriptor(socket);
     const received = receiver.receive();
     const create = spawn(
       program,
@@ -180,7 +180,7 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
       },
     );
     assert.deepEqual(await once(create, 'exit'), [0, null]);
-    const terminal = await received;
+    const { fd: terminal } = await received;
     succeed('start', 'gtrt-tty');
     writeSync(terminal, 'hello\n');
     waitFor('gtrt-tty', 'stopped');

@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import type { Integer, Seccomp, SeccompAction, SeccompArg } from '#oci/index.ts';
+import { exactJson, type Integer, type Seccomp, type SeccompAction, type SeccompArg } from '#oci/index.ts';
 import { BackwardAssembler, op, seccompData } from './bpf.ts';
 import { syscallTables } from './syscall-tables.ts';
 
@@ -45,7 +45,7 @@ export function compileSeccomp(
   // Bodies first (they end up last): one for each distinct list of rules, shared by the calls that have it.
   const bodies = new Map<string, number>();
   const bodyOf = (chains: readonly Chain[]): number => {
-    const key = JSON.stringify(chains);
+    const key = exactJson(chains);
     const known = bodies.get(key);
     if (known !== undefined) return known;
     let next = returnOf(chains.find((chain) => chain.conditions.length === 0)?.action ?? fallback);
