@@ -175,6 +175,11 @@ export function openCgroups(from: CgroupHost = host()): Cgroups {
       }
     },
 
+    placeOf(asked, { below = 'own' } = {}) {
+      const path = checkPath(asked);
+      return hierarchies.map(({ mountpoint, base }) => `${mountpoint}${below === 'root' ? '' : base}${path}`);
+    },
+
     open(asked) {
       const path = checkPath(asked);
       const places = hierarchies.map((hierarchy) => ({ hierarchy, directory: locate(hierarchy, path) }));

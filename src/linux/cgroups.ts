@@ -13,6 +13,8 @@ export interface Cgroups {
   }[];
   /** Makes the cgroup in every hierarchy and writes its limits. Everything made is undone when it throws. @throws SyscallError, GantryError invalid | unsupported naming the field */
   create(path: string, resources: CgroupResources, options?: CgroupPlacement): Cgroup;
+  /** The directories that `create` would make. @throws GantryError invalid */
+  placeOf(path: string, options?: CgroupPlacement): readonly string[];
   /** One that exists already, in the hierarchies where it does; nothing is made. */
   open(path: string): Cgroup;
   /** The one of these directories, as {@link Cgroup.directories} gave them: wherever it was made from, it is found. */

@@ -56,7 +56,7 @@ export const planHost = (cgroups: Cgroups): PlanHost => ({
 });
 
 /** A cgroup's directories with their hierarchies' versions. */
-export const cgroupDirectories = (cgroup: Cgroup, cgroups: Cgroups): readonly CgroupDirectory[] =>
+export const cgroupDirectories = (cgroup: Pick<Cgroup, 'directories'>, cgroups: Cgroups): readonly CgroupDirectory[] =>
   cgroup.directories.map((path) => ({
     path,
     version: cgroups.hierarchies.find(({ mountpoint }) => path.startsWith(`${mountpoint}/`))?.version ?? 1,

@@ -31,10 +31,13 @@ function checkId(id: string): string {
   return id;
 }
 
-/** Writes a file so that a reader sees all of it or what was there before. */
+/**
+ * Writes a file so that a reader sees all of it or what was there before. Nothing waits for the disk: a crash of the host
+ * ends the container too.
+ */
 export function writeWhole(path: string, content: string, mode = 0o600): void {
   const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, content, { mode, flush: true });
+  writeFileSync(temporary, content, { mode });
   renameSync(temporary, path);
 }
 

@@ -5,10 +5,9 @@ import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/ind
 import type { Process, RuntimeSpec } from '#oci/index.ts';
 import { compileContainer } from '../compile-plan.ts';
 import { cgroupDirectories, planHost } from '../launcher-runtime.ts';
-import type { CgroupDirectory } from '../namespace-steps.ts';
 import { seccompFilterOf } from '../seccomp-filter.ts';
 import type { OptionRules } from './arguments.ts';
-import { cgroupPlace } from './cgroup-place.ts';
+import { type CgroupPlace, cgroupPlace } from './cgroup-place.ts';
 import { type Configuration, readConfig } from './config.ts';
 import {
   type ContainerState,
@@ -107,8 +106,7 @@ function rootfsOf(path: string): string {
 }
 
 /** The container's cgroup with its limits. */
-function makeCgroup(cgroups: Cgroups, spec: RuntimeSpec, { id, systemdCgroup, rootless }: Context): Cgroup {
-  const place = cgroupPlace(spec, id, systemdCgroup);
+function makeCgroup(cgroups: Cgroups, spec: RuntimeSpec, place: CgroupPlace, { rootless }: Context): Cgroup {
   const limits = requestedLimits(spec.linux?.resources ?? {});
   const { devices, ...counted } = limits;
   try {
@@ -139,17 +137,17 @@ export async function createContainer(context: Context, options: { readonly fore
   const spec = withEnvironment(readConfig(bundle), fds.env);
   const rootfs = rootfsOf(spec.root.path);
   const cgroups = openCgroups();
-  // Compiled once without a place in the cgroups, so that what cannot be compiled is refused before anything is made.
+  const place = cgroupPlace(spec, id, context.systemdCgroup);
   const subject = { id, bundle };
   const host = planHost(cgroups);
   const seccomp = seccompFilterOf(spec, subject);
-  const compile = (directories: readonly CgroupDirectory[]) =>
+  const compile = (directories: readonly string[]) =>
     withOwnSteps(
       compileContainer({
         spec,
         seccomp,
         rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
-        cgroup: directories,
+        cgroup: cgroupDirectories({ directories }, cgroups),
         subject,
         host,
       }),
@@ -159,7 +157,9 @@ export async function createContainer(context: Context, options: { readonly fore
         noPivot: context.options.flag('no-pivot'),
       },
     );
-  compile([]);
+  // What cannot be compiled is refused before anything is made.
+  const planned = cgroups.placeOf(place.path, place);
+  const steps = compile(planned);
   const terminal = terminalOf(context, spec.process, options);
 
   const state: ContainerState = {
@@ -178,13 +178,13 @@ export async function createContainer(context: Context, options: { readonly fore
   try {
     writeState(directory, state);
     writeConfig(directory, spec);
-    const made = makeCgroup(cgroups, spec, context);
+    const made = makeCgroup(cgroups, spec, place, context);
     try {
       writeState(directory, { ...state, cgroup: made.directories });
       if (!options.foreground) makeFifo(fifoOf(directory));
       const launched = await launchProcess({
         planPath: planOf(directory),
-        steps: compile(cgroupDirectories(made, cgroups)),
+        steps: made.directories.length === planned.length ? steps : compile(made.directories),
         preserveFds: fds.count,
         ...terminal,
         foreground: options.foreground,

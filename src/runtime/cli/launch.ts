@@ -1,19 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
+import { spawn } from 'node:child_process';
+import { closeSync, readSync, writeFileSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import { GantryError } from '#errors/index.ts';
 import { check, kernel, nativePath } from '#linux/index.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
 import { encodePlan, type PlanStep } from '../plan.ts';
 
 const launcher = nativePath('gantry-launcher');
+const { signals } = osConstants;
 const READY = 1;
 const FIRST_AFTER_STDIO = 3;
 
 const AT_FDCWD = -100;
 const S_IFIFO_0600 = 0o010600;
+const O_CLOEXEC = 0o2000000;
 
 /** @throws SyscallError */
 export function makeFifo(path: string): void {
@@ -42,14 +42,22 @@ export interface LaunchedProcess {
   readonly exited: Promise<number>;
 }
 
-async function readResult(child: ChildProcess, fd: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of child.stdio[fd] as Readable) {
-    chunks.push(chunk);
-    // One whole report is all that comes; with `foreground` the launcher stays.
-    if (chunk.length > 0) break;
-  }
-  return Buffer.concat(chunks);
+interface Pipe {
+  readonly reads: number;
+  readonly writes: number;
+}
+
+/** @throws SyscallError */
+function makePipe(): Pipe {
+  const ends = Buffer.alloc(8);
+  check(kernel.call('pipe2', ends, O_CLOEXEC), 'pipe2', 'to hear of the launcher');
+  return { reads: ends.readInt32LE(0), writes: ends.readInt32LE(4) };
+}
+
+/** The one report that a launcher gives; nothing where it ended without. Blocks: there is nothing else to do meanwhile. */
+function readReport({ reads }: Pipe): Buffer {
+  const packet = Buffer.alloc(4096);
+  return packet.subarray(0, readSync(reads, packet));
 }
 
 /**
@@ -69,20 +77,27 @@ export async function launchProcess(request: LaunchRequest): Promise<LaunchedPro
   ];
   writeFileSync(request.planPath, encodePlan(steps), { mode: 0o600 });
   const preserved = Array.from({ length: request.preserveFds }, (_, i) => FIRST_AFTER_STDIO + i);
-  const child = spawn(launcher, [request.planPath, String(result)], {
-    stdio: ['inherit', 'inherit', 'inherit', ...preserved, 'pipe'],
-  });
-  const exited = new Promise<number>((resolve) => {
-    child.once('exit', (code, signal) => {
-      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+  const pipe = makePipe();
+  let exited: Promise<number>;
+  let packet: Buffer;
+  try {
+    const child = spawn(launcher, [request.planPath, String(result)], {
+      stdio: ['inherit', 'inherit', 'inherit', ...preserved, pipe.writes],
     });
-  });
-  const failed = once(child, 'error').then(([cause]): never => {
-    throw new GantryError('unavailable', `cannot run ${launcher}; build it with npm run setup`, { cause });
-  });
-  // Without an error nobody waits for it.
-  failed.catch(() => undefined);
-  const packet = await Promise.race([readResult(child, result), failed]);
+    exited = new Promise((resolve, reject) => {
+      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : signals[signal])));
+      child.once('error', (cause) =>
+        reject(new GantryError('unavailable', `cannot run ${launcher}; build it with npm run setup`, { cause })),
+      );
+    });
+  } finally {
+    closeSync(pipe.writes);
+  }
+  try {
+    packet = readReport(pipe);
+  } finally {
+    closeSync(pipe.reads);
+  }
   if (packet.length < 16 || packet.readUInt32LE(0) !== READY) {
     await exited;
     throw launchError(parseLaunchFailure(packet), steps);
