@@ -24,6 +24,8 @@ export interface BuildCache {
   putDigest(key: string, digest: string): void;
   /** Steps with a layer of our own, longest unused first. */
   privateLayers(): readonly { readonly key: string; readonly layer: string; readonly used: Date }[];
+  /** Writes down what was used since the last time, all at once: every write of its own is a sync to disk. */
+  noteUses(): void;
   /** The step's own layer is gone. */
   forgetPrivate(key: string): void;
 }
@@ -52,11 +54,12 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
   const dropEmpty = db.prepare('DELETE FROM build_cache WHERE key = ? AND layer IS NULL AND private_layer IS NULL');
   const text = <K extends string>(key: K, value: unknown) =>
     (typeof value === 'string' ? { [key]: value } : {}) as { [P in K]?: string };
+  const used = new Set<string>();
   return {
     find(key) {
       const row = select.get(key);
       if (row === undefined) return undefined;
-      touch.run(Date.now(), key);
+      used.add(key);
       return {
         identity: String(row.identity),
         created: String(row.created),
@@ -88,6 +91,14 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
         layer: String(row.private_layer),
         used: new Date(Number(row.used)),
       })),
+    noteUses() {
+      if (used.size === 0) return;
+      const now = Date.now();
+      db.exec('BEGIN');
+      for (const key of used) touch.run(now, key);
+      db.exec('COMMIT');
+      used.clear();
+    },
     forgetPrivate(key) {
       dropPrivate.run(key);
       dropEmpty.run(key);

@@ -167,6 +167,7 @@ export function createBuilder(
         return { imageId };
       } finally {
         running--;
+        cache.noteUses();
         await rm(directory, { recursive: true, force: true });
         if (running === 0) await trimCache({ driver, cache }, cacheBytes);
       }
