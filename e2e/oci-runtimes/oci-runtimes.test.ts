@@ -172,8 +172,8 @@ for (const [name, path] of [
       });
       await task.start();
       const stats = await task.stats();
-      assert.equal(stats.memoryLimitBytes, 64 << 20);
-      assert.equal(stats.pidsLimit, 20);
+      assert.equal(stats.memory.usage.limit, 64 << 20);
+      assert.equal(stats.pids.limit, 20);
       assert.ok((await task.pids()).includes(task.pid));
       const exec = await task.exec({
         id: 'exec',

@@ -97,10 +97,10 @@ test('pause stops it, resume lets it go on; kill all reaches every process; stat
   await task.start();
   await outputUntil(output, 'tick');
   await task.pause();
-  const used = (await task.stats()).cpuNanoseconds;
+  const used = (await task.stats()).cpu.usage.total;
   const stats = await task.stats();
-  assert.equal(stats.cpuNanoseconds, used);
-  assert.ok(stats.pids >= 2 && stats.memoryBytes > 0);
+  assert.equal(stats.cpu.usage.total, used);
+  assert.ok(Number(stats.pids.current) >= 2 && Number(stats.memory.usage.usage) > 0);
   await task.resume();
   await outputUntil(output, 'tick');
   assert.ok((await task.pids()).length >= 2);

@@ -1,6 +1,7 @@
 import { GantryError } from '#errors/index.ts';
 import { readArchive, statPath, writeArchive } from './archive.ts';
 import { connectNetwork, disconnectNetwork } from './container-network.ts';
+import { containerStats } from './container-stats.ts';
 import { type ContainersDeps, type ContainersOptions, createContext } from './context.ts';
 import { checkName, createContainer } from './create-container.ts';
 import type { Containers } from './engine.ts';
@@ -83,7 +84,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       const rows = await Promise.all((await context.runningTask(nameOrId).task.pids()).map(readProcess));
       return rows.filter((row) => row !== undefined);
     },
-    stats: (nameOrId) => context.runningTask(nameOrId).task.stats(),
+    stats: (nameOrId) => containerStats(context, nameOrId),
     changes: (nameOrId) => Array.fromAsync(driver.changes(store.find(nameOrId).id)),
     export: (nameOrId) => exportRootfs(context, store.find(nameOrId).id),
     statPath: (nameOrId, path) => statPath(context, nameOrId, path),

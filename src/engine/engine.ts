@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { FileType } from '#linux/index.ts';
 import type { Endpoint, PortRequest } from '#network/index.ts';
 import type { Healthcheck, ImageConfig } from '#oci/index.ts';
-import type { TaskIo } from '#runtime/index.ts';
+import type { TaskIo, TaskStats } from '#runtime/index.ts';
 
 /** Limits on what a container takes of the host; all but devices, ulimits and init can change while it runs. */
 export interface ResourceOptions {
@@ -296,7 +296,8 @@ export interface Containers {
       readonly time: string;
     }[]
   >;
-  stats(nameOrId: string): Promise<import('#runtime/index.ts').TaskStats>;
+  /** What it takes of the host now. @throws GantryError not-found, conflict (code `not-running`) */
+  stats(nameOrId: string): Promise<ContainerStats>;
   changes(nameOrId: string): Promise<readonly { path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
   export(nameOrId: string): Promise<Readable>;
   /** See archive.ts, also for the next two. A running container's volumes and memory filesystems are seen as it sees them. */
@@ -311,6 +312,24 @@ export interface Containers {
   startExec(id: string, options?: { size?: { rows: number; columns: number } }): Promise<TaskIo>;
   resizeExec(id: string, size: { rows: number; columns: number }): Promise<void>;
   waitExec(id: string): Promise<number>;
+}
+
+/** Counters since a container's start. */
+export interface ContainerStats extends TaskStats {
+  /** Of each network interface but the loopback, by name; none where the network is the host's. */
+  readonly networks: Readonly<Record<string, NetworkCounters>>;
+}
+
+export interface NetworkCounters {
+  readonly received: TrafficCounters;
+  readonly sent: TrafficCounters;
+}
+
+interface TrafficCounters {
+  readonly bytes: number;
+  readonly packets: number;
+  readonly errors: number;
+  readonly dropped: number;
 }
 
 /** What a path inside a container is. */

@@ -85,7 +85,10 @@ export function createStepRunner(
           }),
         );
         await writeFile(files.hostname, `${hostname}\n`);
-        await writeFile(files.resolvConf, resolvConf(await readHostFile('/etc/resolv.conf'), { dns: [], search: [], options: [] }));
+        await writeFile(
+          files.resolvConf,
+          resolvConf(await readHostFile('/etc/resolv.conf'), { dns: [], search: [], options: [] }),
+        );
         const { cpusetMems: _mems, ...limits } = step.limits ?? {};
         const { spec } = composeSpec({
           id,

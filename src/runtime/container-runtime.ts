@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Mount, Process, Resources, RuntimeSpec } from '#oci/index.ts';
+import type { CgroupReport } from './cgroup-report.ts';
 
 /**
  * How the engine runs a container: through any OCI runtime, under our shim. `launcher-runtime.ts` is our own (plan +
@@ -98,10 +99,5 @@ export interface TaskIo extends AsyncDisposable {
   readonly output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Buffer }>;
 }
 
-export interface TaskStats {
-  readonly cpuNanoseconds: number;
-  readonly memoryBytes: number;
-  readonly memoryLimitBytes: number | undefined;
-  readonly pids: number;
-  readonly pidsLimit: number | undefined;
-}
+/** The counters of a task's cgroup. */
+export type TaskStats = CgroupReport;

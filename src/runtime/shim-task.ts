@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { GantryError, isGantryError } from '#errors/index.ts';
-import type { Cgroup } from '#linux/index.ts';
+import { type Cgroup, openCgroups } from '#linux/index.ts';
+import { readCgroupReport } from './cgroup-report.ts';
 import type { ExecTask, ExitStatus, Task, TaskIo } from './container-runtime.ts';
 import type { PlanStep } from './plan.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
@@ -112,7 +113,8 @@ export function createShimTask(parts: ShimTaskParts): Task {
       cgroup.update(resources);
     },
     async stats() {
-      return cgroup.stats();
+      mustLive();
+      return readCgroupReport(openCgroups(), cgroup.directories);
     },
     async delete() {
       if (exit === undefined && !(await settled(exited)))

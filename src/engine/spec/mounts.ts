@@ -27,8 +27,6 @@ function kernelMounts(options: ContainerOptions, sharedMemory: string | undefine
   });
   const shm = options.ipcMode === 'host' ? '/dev/shm' : sharedMemory;
   return defaults.flatMap((mount): readonly Mount[] => {
-    if (mount.destination === '/dev/mqueue' && options.ipcMode === 'host')
-      return [bind('/dev/mqueue', mount.destination, false)];
     if (mount.destination !== '/dev/shm') return [mount];
     if (options.ipcMode === 'none') return [];
     return [shm === undefined ? mount : bind(shm, mount.destination, false)];

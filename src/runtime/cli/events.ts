@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
 import { openCgroups } from '#linux/index.ts';
 import { exactJson } from '#oci/index.ts';
-import { readCgroupReport } from './cgroup-report.ts';
+import { readCgroupReport } from '../cgroup-report.ts';
 import { statusOf } from './container-process.ts';
 import { readState } from './container-state.ts';
 import { type Command, print } from './context.ts';

@@ -1,18 +1,55 @@
 import { readFileSync } from 'node:fs';
 import type { Cgroups } from '#linux/index.ts';
 
+type Counter = number | bigint;
+
 /** A cgroup's counters, read at once, in the shape of `runc events`. Times in nanoseconds, sizes in bytes. */
 export interface CgroupReport {
-  readonly cpu: unknown;
-  readonly memory: unknown;
-  readonly pids: unknown;
-  readonly blkio: unknown;
-  readonly hugetlb: unknown;
-  readonly intel_rdt: unknown;
-  readonly network_interfaces: unknown;
+  readonly cpu: CpuReport;
+  readonly memory: MemoryReport;
+  readonly pids: { readonly current: Counter; readonly limit?: Counter };
+  readonly blkio: {
+    readonly ioServiceBytesRecursive: readonly BlockCount[];
+    readonly ioServicedRecursive: readonly BlockCount[];
+  };
+  readonly hugetlb: object;
+  readonly intel_rdt: object;
+  readonly network_interfaces: null;
 }
 
-type Counter = number | bigint;
+interface CpuReport {
+  readonly usage: {
+    readonly total: Counter;
+    readonly kernel: number;
+    readonly user: number;
+    /** By processor, where the kernel counts so (v1). */
+    readonly percpu?: readonly number[];
+    readonly percpu_kernel?: readonly number[];
+    readonly percpu_user?: readonly number[];
+  };
+  readonly throttling: {
+    readonly periods: number;
+    readonly throttledPeriods: number;
+    readonly throttledTime: number;
+  };
+}
+
+interface MemoryCount {
+  readonly usage: Counter;
+  readonly max?: Counter;
+  readonly limit: Counter;
+  readonly failcnt: Counter;
+}
+
+interface MemoryReport {
+  readonly cache: number;
+  readonly usage: MemoryCount;
+  readonly swap: MemoryCount;
+  readonly kernel?: MemoryCount;
+  readonly kernelTCP?: MemoryCount;
+  /** The lines of memory.stat. */
+  readonly raw: Readonly<Record<string, number>>;
+}
 
 /** The files of one controller of a cgroup; what the kernel does not have reads as nothing. */
 interface ControllerFiles {
@@ -48,7 +85,7 @@ function controllerFiles(directory: string | undefined, version: 1 | 2): Control
   };
 }
 
-function cpuOf(cpu: ControllerFiles, accounting: ControllerFiles): unknown {
+function cpuOf(cpu: ControllerFiles, accounting: ControllerFiles): CpuReport {
   if (cpu.version === 2) {
     const stat = cpu.keyed('cpu.stat');
     const nanoseconds = (key: string) => (stat[key] ?? 0) * 1000;
@@ -81,7 +118,7 @@ function cpuOf(cpu: ControllerFiles, accounting: ControllerFiles): unknown {
   };
 }
 
-function memoryOf(memory: ControllerFiles): unknown {
+function memoryOf(memory: ControllerFiles): MemoryReport {
   const raw = memory.keyed('memory.stat');
   if (memory.version === 2)
     return {
@@ -115,7 +152,7 @@ function memoryOf(memory: ControllerFiles): unknown {
   };
 }
 
-interface BlockCount {
+export interface BlockCount {
   readonly major: number;
   readonly minor: number;
   readonly op: string;
@@ -142,7 +179,7 @@ function ioCounts(text: string, names: Readonly<Record<string, string>>): readon
   );
 }
 
-function blockIoOf(block: ControllerFiles): unknown {
+function blockIoOf(block: ControllerFiles): CgroupReport['blkio'] {
   if (block.version === 1)
     return {
       ioServiceBytesRecursive: blockCounts(block.text('blkio.throttle.io_service_bytes_recursive')),
