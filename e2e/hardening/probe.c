@@ -83,7 +83,8 @@ static int swap(const char *a, const char *b) {
     if (syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, 2 /* RENAME_EXCHANGE */) < 0) return 1;
 }
 
-// connect NAME: connects to an abstract socket, sends what nobody should take, and prints the errno and how much came back.
+// connect NAME: connects to an abstract socket, asks for a shim as the engine would (with a plan of nothing, so that one
+// that listens answers), and prints the errno and how much came back.
 static int connect_to(const char *name) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   memcpy(address.sun_path + 1, name, strlen(name));
@@ -93,8 +94,9 @@ static int connect_to(const char *name) {
     printf("%d\n", errno);
     return 0;
   }
-  char bytes[4096] = {0};
-  if (send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) < 0) errno = 0;
+  char bytes[4096];
+  const char create[] = {0, 0, 0, 0, 1, 0, 1, 0};  // native/shim/frames.h: length, type, stream, id
+  if (send(fd, create, sizeof create, MSG_NOSIGNAL) < 0) errno = 0;
   ssize_t got = recv(fd, bytes, sizeof bytes, 0);
   printf("0 %zd\n", got < 0 ? 0 : got);
   return 0;
