@@ -31,7 +31,7 @@ static int make_node(int parent, const char *name, const struct plan_arg *args) 
     struct stat found;
     if (errno != EEXIST || fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) < 0) return -1;
     if ((found.st_mode & S_IFMT) == (mode & S_IFMT) && found.st_rdev == device) return 0;
-    errno = ENOTUNIQ;
+    errno = EBUSY;
     return -1;
   }
   return args[3].number == 0 && args[4].number == 0

@@ -84,13 +84,13 @@ function propagationSteps(spec: RuntimeSpec): readonly PlanStep[] {
   return [{ name: 'propagation', args: [flags], about: 'separating the mounts from the host' }];
 }
 
-function rootPropagation(spec: RuntimeSpec): number {
-  const name = spec.linux?.rootfsPropagation ?? '';
-  const flag = { private: 0, slave: propagation.slave, shared: propagation.shared, unbindable: propagation.unbindable }[
-    name.replace(/^r/, '') || 'private'
-  ];
-  if (flag === undefined) throw new GantryError('invalid', `unknown rootfsPropagation "${name}"`);
-  return flag;
+/** [its name, MS_* of the root once it is alone] of `rootfsPropagation`; 0 for what it is by itself. */
+function rootPropagation({ linux = {} }: RuntimeSpec): readonly [name: string, flags: number] {
+  const asked = linux.rootfsPropagation ?? '';
+  const name = asked.replace(/^r/, '') || 'private';
+  const flag = { private: 0, slave: 0, shared: propagation.shared, unbindable: propagation.unbindable }[name];
+  if (flag === undefined) throw new GantryError('invalid', `unknown rootfsPropagation "${asked}"`);
+  return [name, flag === 0 ? 0 : flag | (asked.startsWith('r') ? propagation.recursive : 0)];
 }
 
 /** The namespaces that a container has and the host has not. */
@@ -149,8 +149,11 @@ const coverSteps = ({ maskedPaths = [], readonlyPaths = [] }: LinuxConfig): read
 ];
 
 /** Before the pivot, hooks of the container see its root at the host's path of it, as they do with other runtimes. */
-const rootPlace = ({ hooks = {} }: RuntimeSpec, [root]: readonly Mount[]): string =>
-  hooks.prestart?.length || hooks.createRuntime?.length || hooks.createContainer?.length ? (root?.source ?? '/') : '/';
+function rootPlace({ hooks = {} }: RuntimeSpec, [root]: readonly Mount[]): string {
+  const { prestart = [], createRuntime = [], createContainer = [] } = hooks;
+  const hooked = prestart.length + createRuntime.length + createContainer.length > 0;
+  return hooked && root?.type === 'bind' ? (root.source ?? '/') : '/';
+}
 
 /** The mappings of a user namespace that is made; of one that is joined they are not known. */
 const pickMappings = ({ uidMappings, gidMappings }: LinuxConfig) => ({
@@ -163,7 +166,8 @@ function treeSteps(input: ContainerPlanInput, process: Process, world: MountWorl
   const { spec, host } = input;
   const { linux = {} } = spec;
   const readOnly = spec.root?.readonly ? mountAttr.readOnly : 0;
-  const place = input.rootfs[0]?.type === 'bind' ? rootPlace(spec, input.rootfs) : '/';
+  const [rootfsPropagation, alone] = rootPropagation(spec);
+  const place = { path: rootPlace(spec, input.rootfs), hears: rootfsPropagation === 'slave' };
   return [
     ...propagationSteps(spec),
     ...rootSteps(input.rootfs, world, place),
@@ -179,11 +183,11 @@ function treeSteps(input: ContainerPlanInput, process: Process, world: MountWorl
       args: [process.cwd, 0o755, process.user.uid, process.user.gid],
       about: 'making the working directory',
     },
-    ...(readOnly === 0 && rootPropagation(spec) === 0
-      ? []
-      : [{ name: 'root-attr' as const, args: [readOnly, rootPropagation(spec)] }]),
+    ...(readOnly === 0 ? [] : [{ name: 'root-attr' as const, args: [readOnly, 0] }]),
     ...hookSteps(spec, 'createContainer', input.subject),
     { name: 'pivot', args: [], about: 'changing to the new root' },
+    // A shared root cannot be changed to.
+    ...(alone === 0 ? [] : [{ name: 'propagation' as const, args: [alone], about: 'setting rootfsPropagation' }]),
   ];
 }
 

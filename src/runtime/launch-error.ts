@@ -57,6 +57,17 @@ export function launchError(failure: LaunchFailure, steps: readonly PlanStep[] =
       if (name === 'ENOMEM')
         return new GantryError('conflict', 'the container is not running', { code: 'not-running' });
       break;
+    case 'node':
+      if (name === 'EBUSY')
+        return new GantryError('conflict', `${step?.about ?? 'making a device'}: something else is at ${detail}`);
+      break;
+    case 'idmap':
+      if (name === 'EINVAL')
+        return new GantryError(
+          'unsupported',
+          `${step?.about ?? 'idmap'}: its filesystem takes no idmapped mounts, or it is one already`,
+        );
+      break;
     case 'rlimit':
       if (name === 'EPERM')
         return new GantryError(

@@ -247,19 +247,28 @@ const placed = (make: readonly PlanStep[], mount: Mount, options: MountOptions, 
     ? make
     : world.preparation.hold(make);
 
-/** The steps for the root filesystem: its mounts in order, the first at /, which is found at `place` of the host until the pivot. */
-export function rootSteps(mounts: readonly Mount[], world: MountWorld, place = '/'): readonly PlanStep[] {
+/** Where the root is found in the host's tree until the pivot, and whether it goes on to hear of the host's mounts below it. */
+export interface RootPlace {
+  readonly path: string;
+  readonly hears: boolean;
+}
+
+/** The steps for the root filesystem: its mounts in order, the first at /. */
+export function rootSteps(mounts: readonly Mount[], world: MountWorld, place: RootPlace): readonly PlanStep[] {
   const [root, ...more] = mounts;
   if (root === undefined) throw new GantryError('invalid', 'a container needs a root filesystem');
   const options = parseMountOptions(root);
   const about = `mounting the root filesystem (${root.type ?? 'bind'})`;
   const make = named(
-    [...currentMountSteps(root, options, world), { name: 'setattr', args: [1, 0, 0, propagation.private] }],
+    [
+      ...currentMountSteps(root, options, world),
+      { name: 'setattr', args: [1, 0, 0, place.hears ? propagation.slave : propagation.private] },
+    ],
     about,
   );
   return [
     ...placed(make, root, options, world),
-    { name: 'root', args: [place], about },
+    { name: 'root', args: [place.path], about },
     ...more.flatMap((mount) => mountSteps(mount, world)),
   ];
 }
