@@ -51,6 +51,12 @@ describe('how containers are kept apart', () => {
       await docker('run', '--rm', '--uts', 'host', '--pid', 'container:donor', 'busybox', 'cat', '/proc/1/comm'),
       'sleep\n',
     );
+    await ok('exec', 'donor', 'sh', '-c', 'echo through > /dev/shm/note');
+    assert.equal(
+      await inside(['--ipc', 'container:donor'], 'cat /dev/shm/note; echo back > /dev/shm/answer'),
+      'through\n',
+    );
+    assert.equal(await ok('exec', 'donor', 'cat', '/dev/shm/answer'), 'back\n');
     assert.equal(await inside(['-d', '--name', 'alone'], 'sleep 1000').then(() => ''), '');
     await refused(
       ['--ipc', 'container:alone'],

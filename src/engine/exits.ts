@@ -3,6 +3,7 @@ import type { Context } from './context.ts';
 import type { Container, ContainerState } from './engine.ts';
 import { removeContainer } from './remove-container.ts';
 import { restartDelayMs } from './restart-policy.ts';
+import { releaseSharedMemory } from './shared-memory.ts';
 import { startContainer } from './start-container.ts';
 
 /** Follows a task to its end; then the container is released, and removed or started again as it was asked for. */
@@ -22,6 +23,7 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     await networks.release(id);
     await task.delete();
     context.volumes.unmount(id);
+    await releaseSharedMemory(context, store.find(id));
     live.task = undefined;
     const { endpoints: _released, health: _over, ...container } = store.find(id);
     const startedAt = 'startedAt' in container.state ? container.state.startedAt : undefined;

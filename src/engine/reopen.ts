@@ -8,6 +8,7 @@ import { startHealthMonitor } from './health.ts';
 import { clearMountPlaces, mountPlaces } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { startsWithDaemon } from './restart-policy.ts';
+import { releaseSharedMemory } from './shared-memory.ts';
 
 /**
  * Finds running containers again after a restart; what ended meanwhile is recorded, what is half made is undone, what
@@ -31,6 +32,7 @@ export async function reopenContainers(context: Context): Promise<void> {
       store.put({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
     }
     await runtime.cleanup(id, context.taskDirectory(id));
+    await releaseSharedMemory(context, container);
   }
   await networks.open(alive);
   volumes.open(alive);

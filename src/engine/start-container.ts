@@ -12,6 +12,7 @@ import type { Live } from './lives.ts';
 import { openMountSources } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { readFilesIn } from './rootfs.ts';
+import { releaseSharedMemory, sharedMemoryOf } from './shared-memory.ts';
 import { createSpans, type Spans } from './spans.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { fillVolumes } from './volume-copy-up.ts';
@@ -79,6 +80,7 @@ async function prepare(
     await spans.measure('volumes.fill', [], () => fillVolumes(context, container));
   const files = await spans.measure('files.write', [], () => writeNetworkFiles(context, container));
   using joined = await joinNamespaces(context, container);
+  const sharedMemory = await sharedMemoryOf(context, container, joined.ipcDonor);
   const { spec } = composeSpec({
     id,
     options: container.options,
@@ -91,6 +93,7 @@ async function prepare(
       devices: await devicesOf(container.options),
       blockDevices: await blockDevicesOf(container.options),
       joined: joined.paths,
+      ...(sharedMemory === undefined ? {} : { sharedMemory }),
     },
   });
   await rm(context.taskDirectory(id), { recursive: true, force: true });
@@ -139,6 +142,7 @@ async function undoStart(context: Context, container: Container, live: Live, err
   }
   await networks.release(container.id);
   context.volumes.unmount(container.id);
+  await releaseSharedMemory(context, container);
   const ended: Container = {
     ...container,
     state: {

@@ -29,5 +29,6 @@ export {
   type Route,
   rtnetlink,
 } from './rtnetlink.ts';
+export { mountTmpfs, unmount } from './tmpfs.ts';
 export * from './walk-tree.ts';
 export * from './xattr.ts';
