@@ -129,6 +129,7 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
 const LARGEST_REQUEST = 8 * 1024 * 1024;
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
@@ -154,6 +155,8 @@ export function openNetlink(kernel: Kernel, protocol: 'route' | 'netfilter', nsF
   const room = Buffer.alloc(4);
   room.writeUInt32LE(LARGEST_REQUEST);
   kernel.call('setsockopt', fd, SOL_SOCKET, SO_SNDBUFFORCE, room, room.length);
+  // Each of its messages may be answered before the first answer is read.
+  kernel.call('setsockopt', fd, SOL_SOCKET, SO_RCVBUFFORCE, room, room.length);
   const buffer = Buffer.allocUnsafe(128 * 1024);
 
   const encode = (messages: readonly NetlinkMessage[]) =>

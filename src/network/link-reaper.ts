@@ -13,22 +13,25 @@ export interface LinkReaper extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The kernel is held up for as long as it deletes. */
+const AT_ONCE = 64;
+
 /** `group` must be of no other use on this host. */
 export function createLinkReaper(group: number): LinkReaper {
-  let waiting: string[] = [];
+  const waiting: string[] = [];
   let work: Promise<void> | undefined;
   let failure: unknown;
 
   async function reap(): Promise<void> {
     while (waiting.length > 0) {
-      const names = waiting;
-      waiting = [];
+      const names = waiting.splice(0, AT_ONCE);
       try {
         using socket = openNetlink(kernel, 'route');
+        const about = `deleting ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
         // Each on its own, since a link that went with its namespace says ENODEV.
         const moves = names.map((name) => rtnetlink.setLink(name, { group }));
-        await socket.requestAsync(moves, `marking ${names.join(', ')}`).catch(ifGone);
-        await socket.requestAsync([rtnetlink.deleteGroup(group)], `deleting ${names.join(', ')}`).catch(ifGone);
+        await socket.requestAsync(moves, about).catch(ifGone);
+        await socket.requestAsync([rtnetlink.deleteGroup(group)], about).catch(ifGone);
       } catch (error) {
         failure ??= error;
       }
