@@ -41,6 +41,11 @@ suite('dockerd with --runtime gantry', { skip: absent === undefined ? false : `$
     assert.equal((await daemon.docker(container('--rm', '-i', 'box', 'cat'), { input: 'in\n' })).stdout, 'in\n');
   });
 
+  test("a network namespace of its own is handed to docker's prestart hook", async () => {
+    const words = container('--rm', 'box', 'ls', '/sys/class/net').map((word) => (word === 'host' ? 'none' : word));
+    assert.equal(await ok(...words), 'lo\n');
+  });
+
   test('a command that is not there is 127, one that cannot be run 126', async () => {
     const missing = await daemon.docker(container('--rm', 'box', 'nope'));
     assert.equal(missing.code, 127, missing.stderr);

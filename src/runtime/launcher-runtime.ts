@@ -1,13 +1,13 @@
-import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
-import type { NamespaceType, RuntimeSpec } from '#oci/index.ts';
+import type { RuntimeSpec } from '#oci/index.ts';
 import { compileContainer, compileExec, execTargetOf, type PlanHost } from './compile-plan.ts';
 import type { ContainerRuntime, CreateTask, ExecTask, Task } from './container-runtime.ts';
 import { type Subject, stateOf } from './hook-steps.ts';
-import { hostModules } from './label-steps.ts';
 import type { CgroupDirectory } from './namespace-steps.ts';
 import type { PlanStep } from './plan.ts';
+import { cgroupDirectories, planHost } from './plan-host.ts';
 import { runPoststartHooks, runPoststopHooks } from './run-hooks.ts';
 import { seccompFilterOf } from './seccomp-filter.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
@@ -21,46 +21,6 @@ export interface LauncherRuntimeOptions {
   /** build/gantry-init */
   readonly initPath: string;
 }
-
-/** Our own permitted capabilities, as bits (proc(5): /proc/self/status). */
-export function ownCapabilities(): bigint {
-  const [, hex = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return BigInt(`0x${hex}`);
-}
-
-const namespaceFiles: Readonly<Record<NamespaceType, string>> = {
-  mount: 'mnt',
-  network: 'net',
-  pid: 'pid',
-  ipc: 'ipc',
-  uts: 'uts',
-  user: 'user',
-  cgroup: 'cgroup',
-  time: 'time',
-};
-
-/** Whether a namespace's file is of the one that we are in ourselves; one that is not there is told when it is opened. */
-function isOwnNamespace(type: NamespaceType, path: string): boolean {
-  const [asked, own] = [path, `/proc/self/ns/${namespaceFiles[type]}`].map((file) =>
-    statSync(file, { throwIfNoEntry: false }),
-  );
-  return asked !== undefined && asked.ino === own?.ino && asked.dev === own.dev;
-}
-
-/** What of this host a plan depends on. */
-export const planHost = (cgroups: Cgroups): PlanHost => ({
-  capabilities: ownCapabilities(),
-  hierarchies: cgroups.hierarchies,
-  modules: hostModules(),
-  isOwnNamespace,
-});
-
-/** A cgroup's directories with their hierarchies' versions. */
-export const cgroupDirectories = (cgroup: Pick<Cgroup, 'directories'>, cgroups: Cgroups): readonly CgroupDirectory[] =>
-  cgroup.directories.map((path) => ({
-    path,
-    version: cgroups.hierarchies.find(({ mountpoint }) => path.startsWith(`${mountpoint}/`))?.version ?? 1,
-  }));
 
 /** The file that counts a cgroup's OOM kills; undefined where no memory controller is. */
 export function oomEventsFile(directories: readonly CgroupDirectory[], cgroups: Cgroups): string | undefined {

@@ -197,49 +197,82 @@ export interface PlanStep {
 
 const magic = 0x314c5047;
 
+/** Bytes one after the other, in one buffer that grows. */
+class PlanWriter {
+  #bytes = Buffer.allocUnsafe(1 << 15);
+  #length = 0;
+
+  /** Room for so many more bytes; returns where they begin. */
+  #take(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length)
+      this.#bytes = Buffer.concat([this.#bytes], 2 ** Math.ceil(Math.log2(this.#length + 1)));
+    return at;
+  }
+
+  u32(value: number): void {
+    const at = this.#take(4);
+    this.#bytes.writeUInt32LE(value, at);
+  }
+
+  u64(value: number | bigint): void {
+    const at = this.#take(8);
+    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), at);
+  }
+
+  bytes(value: Uint8Array): void {
+    const at = this.#take(value.length);
+    this.#bytes.set(value, at);
+  }
+
+  /** With its NUL. @throws GantryError invalid where there is one in it */
+  text(operation: string, value: string): void {
+    if (value.includes('\0'))
+      throw new GantryError('invalid', `${operation}: ${JSON.stringify(value)} holds a NUL byte`);
+    const at = this.#take(Buffer.byteLength(value) + 1);
+    this.#bytes.write(value, at);
+    this.#bytes[this.#length - 1] = 0;
+  }
+
+  /** Writes what `content` does, behind its length. */
+  sized(content: () => void): void {
+    const at = this.#take(4);
+    content();
+    this.#bytes.writeUInt32LE(this.#length - at - 4, at);
+  }
+
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
 /**
  * Encodes a plan as above.
  * @throws GantryError invalid for a string that holds a NUL; TypeError for an argument that does not fit its signature
  */
 export function encodePlan(steps: readonly PlanStep[]): Buffer {
-  const parts: Buffer[] = [Buffer.alloc(8)];
-  parts[0]?.writeUInt32LE(magic, 0);
-  parts[0]?.writeUInt32LE(steps.length, 4);
+  const plan = new PlanWriter();
+  plan.u32(magic);
+  plan.u32(steps.length);
   for (const { name, args } of steps) {
     const [code, signature] = operations[name];
     if (args.length !== signature.length) throw new TypeError(`${name} takes ${signature.length} arguments`);
-    const encoded = args.map((argument, at) => encodeArgument(name, signature[at], argument));
-    const head = Buffer.alloc(8);
-    head.writeUInt16LE(code, 0);
-    head.writeUInt32LE(
-      encoded.reduce((sum, part) => sum + part.length, 0),
-      4,
-    );
-    parts.push(head, ...encoded);
+    plan.u32(code);
+    plan.sized(() => {
+      for (const [at, argument] of args.entries()) encodeArgument(plan, name, signature[at], argument);
+    });
   }
-  return Buffer.concat(parts);
+  return plan.finish();
 }
 
-function encodeArgument(name: string, kind: string | undefined, argument: PlanArgument): Buffer {
-  if (kind === 'n' && (typeof argument === 'number' || typeof argument === 'bigint')) {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(argument)), 0);
-    return bytes;
-  }
-  if (kind === 's' && typeof argument === 'string') return sized(terminated(name, argument));
-  if (kind === 'b' && argument instanceof Uint8Array) return sized(Buffer.from(argument));
-  if (kind === 'l' && Array.isArray(argument))
-    return sized(Buffer.concat(argument.map((text: string) => terminated(name, text))));
-  throw new TypeError(`${name}: an argument is no ${kind}`);
-}
-
-function terminated(name: string, text: string): Buffer {
-  if (text.includes('\0')) throw new GantryError('invalid', `${name}: ${JSON.stringify(text)} holds a NUL byte`);
-  return Buffer.from(`${text}\0`);
-}
-
-function sized(bytes: Buffer): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length, 0);
-  return Buffer.concat([length, bytes]);
+function encodeArgument(plan: PlanWriter, name: string, kind: string | undefined, argument: PlanArgument): void {
+  if (kind === 'n' && (typeof argument === 'number' || typeof argument === 'bigint')) plan.u64(argument);
+  else if (kind === 's' && typeof argument === 'string') plan.sized(() => plan.text(name, argument));
+  else if (kind === 'b' && argument instanceof Uint8Array) plan.sized(() => plan.bytes(argument));
+  else if (kind === 'l' && Array.isArray(argument))
+    plan.sized(() => {
+      for (const text of argument as readonly string[]) plan.text(name, text);
+    });
+  else throw new TypeError(`${name}: an argument is no ${kind}`);
 }

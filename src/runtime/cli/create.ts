@@ -4,7 +4,7 @@ import { GantryError } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/index.ts';
 import type { Process, RuntimeSpec } from '#oci/index.ts';
 import { compileContainer } from '../compile-plan.ts';
-import { cgroupDirectories, planHost } from '../launcher-runtime.ts';
+import { cgroupDirectories, planHost } from '../plan-host.ts';
 import { seccompFilterOf } from '../seccomp-filter.ts';
 import type { OptionRules } from './arguments.ts';
 import { type CgroupPlace, cgroupPlace } from './cgroup-place.ts';

@@ -1,0 +1,46 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Cgroup, Cgroups } from '#linux/index.ts';
+import type { NamespaceType } from '#oci/index.ts';
+import type { PlanHost } from './compile-plan.ts';
+import { hostModules } from './label-steps.ts';
+import type { CgroupDirectory } from './namespace-steps.ts';
+
+/** Our own permitted capabilities, as bits (proc(5): /proc/self/status). */
+function ownCapabilities(): bigint {
+  const [, hex = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return BigInt(`0x${hex}`);
+}
+
+const namespaceFiles: Readonly<Record<NamespaceType, string>> = {
+  mount: 'mnt',
+  network: 'net',
+  pid: 'pid',
+  ipc: 'ipc',
+  uts: 'uts',
+  user: 'user',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+
+/** Whether a namespace's file is of the one that we are in ourselves; one that is not there is told when it is opened. */
+function isOwnNamespace(type: NamespaceType, path: string): boolean {
+  const [asked, own] = [path, `/proc/self/ns/${namespaceFiles[type]}`].map((file) =>
+    statSync(file, { throwIfNoEntry: false }),
+  );
+  return asked !== undefined && asked.ino === own?.ino && asked.dev === own.dev;
+}
+
+/** What of this host a plan depends on. */
+export const planHost = (cgroups: Cgroups): PlanHost => ({
+  capabilities: ownCapabilities(),
+  hierarchies: cgroups.hierarchies,
+  modules: hostModules(),
+  isOwnNamespace,
+});
+
+/** A cgroup's directories with their hierarchies' versions. */
+export const cgroupDirectories = (cgroup: Pick<Cgroup, 'directories'>, cgroups: Cgroups): readonly CgroupDirectory[] =>
+  cgroup.directories.map((path) => ({
+    path,
+    version: cgroups.hierarchies.find(({ mountpoint }) => path.startsWith(`${mountpoint}/`))?.version ?? 1,
+  }));
