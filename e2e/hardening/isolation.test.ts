@@ -132,6 +132,37 @@ describe('what a container’s root can reach', () => {
     assert.equal(stdout, '/bin/busybox\n0\n');
   });
 
+  test('in the host’s pid namespace too, the shim’s and the engine’s files, memory and environment are closed', async () => {
+    const name = [
+      'run',
+      '-d',
+      '--name',
+      'watcher',
+      '--pid',
+      'host',
+      '--cap-add',
+      'DAC_READ_SEARCH',
+      'busybox',
+      'sleep',
+      '1000',
+    ];
+    assert.equal((await engine.gantry(name)).code, 0);
+    const own = (await engine.gantry(['inspect', '-f', '{{.State.Pid}}', 'watcher'])).stdout.trim();
+    const shim = readFileSync(`/proc/${own}/stat`, 'utf8').split(' ')[3] ?? '';
+    assert.match(readFileSync(`/proc/${shim}/comm`, 'utf8'), /^gantry-shim/);
+    const attempts = [shim, String(engine.pid())].flatMap((pid) => [
+      ...[`ls /proc/${pid}/root/`, `ls /proc/${pid}/cwd/`, `head -c 1 /proc/${pid}/fd/0`, `cat /proc/${pid}/environ`],
+      ...[`head -c 1 /proc/${pid}/mem`, `readlink /proc/${pid}/exe || echo refused permission denied; false`],
+    ]);
+    const script = attempts.map((attempt) => `(${attempt}) 2>&1 && echo "DONE: ${attempt}"`).join('\n');
+    const { stdout } = await engine.gantry(['exec', 'watcher', 'sh', '-c', `${script}\nls -d /proc/${shim}`]);
+    assert.doesNotMatch(stdout, /DONE:/);
+    const lines = stdout.trim().split('\n');
+    assert.equal(lines.pop(), `/proc/${shim}`, 'they are seen');
+    for (const line of lines) assert.match(line, /permission denied/i);
+    assert.equal(lines.length, attempts.length, stdout);
+  });
+
   test('the engine’s sockets are nowhere in a container', async () => {
     const script = 'find / -xdev -type s 2>/dev/null | wc -l; grep -v ^Num /proc/net/unix | wc -l';
     assert.equal(await ok('busybox', 'sh', '-c', script), '0\n0\n');

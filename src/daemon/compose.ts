@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { createApiServer } from '#api/index.ts';
@@ -22,16 +22,28 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
+/**
+ * CVE-2021-41091: no user of the host gets at the set-id programs of images, or at what volumes hold, whatever the data
+ * root above lets pass.
+ */
+async function closeToOthers(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await chmod(directory, 0o710);
+}
+
 /** Wires the whole engine, in reading order, and listens. */
 export async function startDaemon(options: DaemonOptions, log: (level: string, text: string) => void): Promise<Daemon> {
   const { dataRoot, execRoot } = options;
   const socketPath = unixPath(options.host);
-  await mkdir(dataRoot, { recursive: true, mode: 0o711 });
+  await mkdir(dataRoot, { recursive: true, mode: 0o710 });
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
   await refuseSecondDaemon(socketPath);
   const onError = (error: unknown, about: string) =>
     log('error', `${about}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
 
+  // It holds the containers' environments. SQLite gives its other files the same mode.
+  await appendFile(`${dataRoot}/gantry.db`, '');
+  await chmod(`${dataRoot}/gantry.db`, 0o600);
   const db = new DatabaseSync(`${dataRoot}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
 
@@ -51,6 +63,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   });
   const images = await createImages({ db, content, driver, registry });
   const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
+  for (const name of [overlay ? 'overlay2' : 'vfs', 'volumes']) await closeToOthers(`${dataRoot}/${name}`);
   const networks = createNetworks(
     { db },
     {
