@@ -27,6 +27,7 @@ import {
   createTags,
   createUploads,
   createWebhooks,
+  openRelaxed,
 } from '#registry/index.ts';
 import { createHubServer } from '#registry-http/index.ts';
 import { holdCollecting, holdDataRoot, openDataRoot } from './data-root.ts';
@@ -58,6 +59,7 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
 
   const db = openDataRoot(dataRoot);
   const held = holdDataRoot(dataRoot);
+  const relaxed = openRelaxed(`${dataRoot}/hub.db`);
   const content = await createContentStore({ root: `${dataRoot}/content` });
   const lock = createKeyedLock();
 
@@ -71,15 +73,15 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
   const access = createAccess({ accounts, repositories, roles: createRoles({ db }) });
   const quotas = createQuotas({ db });
   const blobs = createBlobs({ db, content, repositories, quotas, lock });
-  const uploads = createUploads({ db, content, blobs, quotas });
+  const uploads = createUploads({ db: relaxed, content, blobs, quotas });
   const manifests = createManifests(
     { db, content, repositories, quotas, lock },
     { sparseIndexes: options.sparseIndexes },
   );
   const tags = createTags({ db });
-  const pulls = createPullCounter({ db });
+  const pulls = createPullCounter({ db: relaxed });
   const board = createBoard({ db });
-  const audit = createAuditLog({ db });
+  const audit = createAuditLog({ db: relaxed });
   const webhooks = createWebhooks({ db });
   const client = createRegistryClient();
   const onStale = (name: string, why: string) => log('warn', `${name} is given as it was: ${why}`);
@@ -173,6 +175,7 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
       await collecting;
       pulls.flush();
       held[Symbol.dispose]();
+      relaxed.close();
       db.close();
     },
   };

@@ -1,5 +1,6 @@
 import { GantryError } from '#errors/index.ts';
 import type { HubDeps } from './deps.ts';
+import { createBlobSender } from './send-blob.ts';
 import { isFresh, type V2Endpoint, type V2Handler } from './v2-call.ts';
 
 /** Reading and deleting blobs (distribution-spec: pulling blobs, deleting blobs). */
@@ -8,6 +9,7 @@ export function blobEndpoint({
   blobs,
   mirrors,
 }: Pick<HubDeps, 'access' | 'blobs' | 'mirrors'>): V2Endpoint<'blob'> {
+  const sendBlob = createBlobSender();
   const read: V2Handler<'blob'> = async ({ path: { name, digest }, caller, request, reply }) => {
     const repository = access.toPull(caller, name);
     if (mirrors.covers(name)) await mirrors.blob(caller, name, digest);
@@ -28,7 +30,9 @@ export function blobEndpoint({
     reply.header('content-length', range === undefined ? size : range.end - range.start + 1);
     if (request.method === 'HEAD') return reply.send();
     if (range !== undefined) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
-    return reply.send(await blobs.open(repository, digest, range));
+    if (size === 0) return reply.send('');
+    await sendBlob(reply, blobs.file(repository, digest), range?.start ?? 0, range?.end ?? size - 1);
+    return reply;
   };
   return {
     GET: read,

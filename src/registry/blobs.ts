@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { parseDigest } from '#oci/index.ts';
@@ -19,20 +18,15 @@ import { readableBy } from './roles.ts';
 export interface Blobs {
   /** @throws GantryError not-found (code `blob-unknown`), invalid (`digest-invalid`) */
   stat(repository: Repository, digest: string): { size: number };
-  /** The bytes from `start` up to and including `end`. @throws as `stat` */
-  open(repository: Repository, digest: string, range?: { start: number; end: number }): Promise<Readable>;
+  /** The path of the file with the bytes. @throws as `stat` */
+  file(repository: Repository, digest: string): string;
   /** A small blob whole. @throws as `stat`, exhausted beyond `limit` bytes */
   read(repository: Repository, digest: string, limit: number): Promise<Buffer>;
   /**
-   * Links a blob that `add` brings into the content store; on disk when this returns. `also` joins the transaction.
+   * Links a blob that `add` brings into the content store; on disk when this returns.
    * @throws GantryError forbidden (code `quota-exceeded`): nothing is linked then
    */
-  link(
-    target: PushTarget,
-    blob: { digest: string; size: number },
-    add: () => Promise<unknown>,
-    also?: () => void,
-  ): Promise<void>;
+  link(target: PushTarget, blob: { digest: string; size: number }, add: () => Promise<unknown>): Promise<void>;
   /**
    * Links into `target` what the caller can read elsewhere: in `from`, or in any repository where that is undefined
    * (with a token, which names its repositories, in any public one). False where there is nothing to link.
@@ -50,7 +44,7 @@ export function createBlobs({
   lock,
 }: {
   readonly db: DatabaseSync;
-  readonly content: Pick<ContentStore, 'open' | 'read' | 'path'>;
+  readonly content: Pick<ContentStore, 'read' | 'path'>;
   readonly repositories: Repositories;
   readonly quotas: Pick<Quotas, 'check'>;
   readonly lock: KeyedLock;
@@ -82,9 +76,9 @@ export function createBlobs({
 
   return {
     stat,
-    async open(repository, digest, range) {
+    file(repository, digest) {
       stat(repository, digest);
-      return await content.open(digest, range);
+      return content.path(digest);
     },
     async read(repository, digest, limit) {
       const { size } = stat(repository, digest);
@@ -92,13 +86,12 @@ export function createBlobs({
         throw new GantryError('exhausted', `${digest} has ${size} bytes; at most ${limit} are read here`);
       return await content.read(digest);
     },
-    async link(target, { digest, size }, add, also) {
+    async link(target, { digest, size }, add) {
       await lock.run(digest, async () => {
         await addUntilKept(content, digest, add, () =>
           transact(db, () => {
             if (!existsSync(content.path(digest))) return false;
             put(target, digest, size);
-            also?.();
             return true;
           }),
         );

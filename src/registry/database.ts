@@ -217,6 +217,16 @@ export function openRegistryDatabase(path: string): DatabaseSync {
   return db;
 }
 
+/**
+ * A second connection to a database that is open, whose commits reach the disk with the next of the first one's: for
+ * what a power cut may take away and a killed process may not, such as uploads that are not finished, and records.
+ */
+export function openRelaxed(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5000 });
+  db.exec('PRAGMA synchronous = NORMAL');
+  return db;
+}
+
 /** Runs `body` in one write transaction: all of it is on disk when this returns, or none. `body` is synchronous. */
 export function transact<T>(db: DatabaseSync, body: () => T): T {
   db.exec('BEGIN IMMEDIATE');

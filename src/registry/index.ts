@@ -6,7 +6,7 @@ export * from './backup.ts';
 export * from './blobs.ts';
 export * from './board.ts';
 export * from './credentials.ts';
-export { openRegistryDatabase } from './database.ts';
+export { openRegistryDatabase, openRelaxed } from './database.ts';
 export * from './garbage.ts';
 export * from './image-facts.ts';
 export * from './integrity.ts';

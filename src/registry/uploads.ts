@@ -44,7 +44,8 @@ export interface Uploads {
    */
   append(upload: Upload, source: Readable, range?: { start: number; end: number }): Promise<number>;
   /**
-   * Verifies the digest and links the blob; durable when this returns. On a difference nothing is kept.
+   * Verifies the digest and links the blob; durable when this returns. Before, a power cut may take bytes away: then the
+   * digest tells. On a difference nothing is kept.
    * @throws GantryError invalid (code `digest-invalid`), not-found
    */
   finish(upload: Upload, digest: string): Promise<{ digest: string; size: number }>;
@@ -54,7 +55,9 @@ export interface Uploads {
 }
 
 const lifetime = 24 * 3600_000;
-const flushAt = 1 << 20;
+/** How much of an upload waits in memory for the disk, and after how much of it the disk is asked to keep it. */
+const mostWaiting = 512 << 10;
+const syncAt = 8 << 20;
 /** Uploads that one account may have open at once. */
 const mostOpen = 500;
 
@@ -177,8 +180,6 @@ export function createUploads({
           throw new GantryError('cancelled', 'the upload was cut off; ask where it stands and go on from there', {
             cause: error,
           });
-        } finally {
-          await file.datasync();
         }
         return work.hashed;
       }),
@@ -197,12 +198,8 @@ export function createUploads({
           });
         }
         const blob = { digest, size };
-        await blobs.link(
-          upload.target,
-          blob,
-          () => content.adopt(file, blob),
-          () => remove.run(upload.id),
-        );
+        await blobs.link(upload.target, blob, () => content.adopt(file, blob));
+        remove.run(upload.id);
         works.delete(upload.id);
         return blob;
       }),
@@ -224,34 +221,70 @@ async function copyIn(
   end: number,
   beyond: () => GantryError,
 ): Promise<void> {
-  let chunks: Buffer[] = [];
+  let waiting: Buffer[] = [];
   let bytes = 0;
-  const flush = async () => {
-    if (bytes === 0) return;
-    const [batch, size] = [chunks, bytes];
-    chunks = [];
-    bytes = 0;
-    const { bytesWritten } = await file.writev(batch, work.hashed);
-    if (bytesWritten !== size) throw new GantryError('exhausted', "the hub's disk took only a part of the upload");
-    for (const chunk of batch) work.hash.update(chunk);
-    work.hashed += size;
+  let received = work.hashed;
+  let unsynced = 0;
+  let syncing: Promise<unknown> | undefined;
+  let writing: Promise<void> | undefined;
+
+  /** Writes what waits, and hashes it while the disk works, until nothing waits. */
+  const write = async (): Promise<void> => {
+    while (bytes > 0) {
+      const [batch, size] = [waiting, bytes];
+      waiting = [];
+      bytes = 0;
+      const written = file.writev(batch, work.hashed);
+      for (const chunk of batch) work.hash.update(chunk);
+      const { bytesWritten } = await written;
+      if (bytesWritten !== size) throw new GantryError('exhausted', "the hub's disk took only a part of the upload");
+      work.hashed += size;
+      unsynced += size;
+      // The disk works while the rest still comes, so that the end has little left to wait for.
+      if (unsynced < syncAt || syncing !== undefined) continue;
+      unsynced = 0;
+      syncing = file
+        .datasync()
+        .catch(() => undefined)
+        .finally(() => {
+          syncing = undefined;
+        });
+    }
+    writing = undefined;
+  };
+  const settle = async (): Promise<void> => {
+    try {
+      await writing;
+    } catch (error) {
+      work.hashed = -1; // what the hash has seen is not what the disk has
+      throw error;
+    } finally {
+      await syncing;
+    }
   };
   try {
     // The caller answers on the same connection, also when this throws: the source is not destroyed.
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
+      received += chunk.length;
+      if (received > end) throw beyond();
+      waiting.push(chunk);
       bytes += chunk.length;
-      if (work.hashed + bytes > end) throw beyond();
-      if (bytes >= flushAt) await flush();
+      if (writing === undefined) {
+        writing = write();
+        writing.catch(() => undefined); // it is awaited before the next of it waits too long, and at the end
+      }
+      if (bytes >= mostWaiting) await writing;
     }
-  } finally {
-    await flush();
+  } catch (error) {
+    await settle();
+    throw error;
   }
+  await settle();
 }
 
 async function hashFile(algorithm: 'sha256' | 'sha512', file: string, size: number): Promise<Hash> {
   const hash = createHash(algorithm);
   if (size === 0) return hash;
-  for await (const chunk of createReadStream(file, { end: size - 1, highWaterMark: flushAt })) hash.update(chunk);
+  for await (const chunk of createReadStream(file, { end: size - 1, highWaterMark: 1 << 20 })) hash.update(chunk);
   return hash;
 }
