@@ -38,6 +38,8 @@ export interface Destination {
   readonly path: string;
   /** It was written as a directory (with a slash), or several sources make it one. */
   readonly directory: boolean;
+  /** The directory was made for this copy, and so gets what the source's has. */
+  readonly made?: boolean;
   readonly owner?: Owner;
   /** --chmod */
   readonly mode?: ModeChange;
@@ -89,6 +91,7 @@ export async function copySelection(
           if (parent === undefined)
             open.push({
               ...ensureDirectory(target.root, target.path, target.owner),
+              ...(target.made === undefined ? {} : { made: target.made }),
               path: target.path,
             });
           else open.push(enterDirectory(parent, entry.name, destination));

@@ -22,6 +22,8 @@ import { originOf, type SourceOrigin } from './source-origins.ts';
 import { type Selected, type SourceTree, selectSources, walk } from './source-tree.ts';
 import type { StageOutput } from './stage-output.ts';
 import type { StageState, StepResult } from './stage-state.ts';
+import { isDirectory } from './tree-paths.ts';
+import { openUpperDirectory } from './upper-directory.ts';
 import { writeFetched, writeInline } from './write-files.ts';
 
 type FileInstruction = CopyInstruction | AddInstruction;
@@ -61,6 +63,26 @@ export async function fileStep(
       ...(content?.files === undefined ? {} : { files: content.files }),
     },
     async ({ diffId }) => {
+      if (isPlainCopy(instruction, request) && (await origin.use(async (tree) => fillsDirectory(tree, request)))) {
+        const upper = openUpperDirectory(await session.driver.mounts(diffId), request.destination, undefined);
+        if (upper !== undefined) {
+          const { mode } = request;
+          const destination: Destination = {
+            root: upper.fd,
+            path: '/',
+            directory: true,
+            made: upper.made,
+            ...(mode === undefined ? {} : { mode }),
+          };
+          try {
+            await origin.use((tree) => writeSelected(session, instruction, tree, request, destination));
+          } finally {
+            closeFd(upper.fd);
+          }
+          return;
+        }
+      }
+      // Asked anew: a volatile overlay is mounted again only after the driver made it ready.
       const root = mountDetached(await session.driver.mounts(diffId));
       try {
         const owner = request.chown && (await resolveOwner(root, request.chown.text, request.chown.word));
@@ -84,6 +106,19 @@ export async function fileStep(
   );
   return { ...made, createdBy };
 }
+
+/** Whether the destination is a directory whatever is there: it was written so, or directories are what is copied. */
+const fillsDirectory = (tree: SourceTree, request: FileRequest): boolean =>
+  request.directory || select(tree, request).every(({ path }) => isDirectory(tree.root, path));
+
+/** Files of one tree, whose owners need no looking up in the image. */
+const isPlainCopy = ({ kind }: FileInstruction, request: FileRequest): boolean =>
+  kind === 'COPY' &&
+  request.patterns.length > 0 &&
+  request.inline.length === 0 &&
+  request.chown === undefined &&
+  !request.parents &&
+  !request.link;
 
 /** `--from` takes variables where a stage's or image's name cannot be told before. */
 const expandFrom = (session: BuildSession, from: Word, lookup: Lookup) =>
