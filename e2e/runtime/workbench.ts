@@ -21,6 +21,7 @@ import {
   type ContainerRuntime,
   createLauncherRuntime,
   defaultSeccompProfile,
+  type LauncherRuntimeOptions,
   type Task,
   type TaskStdio,
 } from '#runtime/index.ts';
@@ -80,14 +81,13 @@ export class Workbench implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'gantry-runtime-'));
   readonly name = `gantry-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   readonly rootfs = join(this.directory, 'rootfs');
-  readonly runtime: ContainerRuntime = createLauncherRuntime({
-    shimPath: native('gantry-shim'),
-    initPath: native('gantry-init'),
-  });
+  readonly runtime: ContainerRuntime;
   readonly #tasks: Task[] = [];
   #count = 0;
 
-  constructor() {
+  /** With the programs of build/, or others. */
+  constructor(programs: LauncherRuntimeOptions = { shimPath: native('gantry-shim'), initPath: native('gantry-init') }) {
+    this.runtime = createLauncherRuntime({ shimPath: programs.shimPath, initPath: programs.initPath });
     mkdirSync(this.rootfs);
     execFileSync('tar', ['-C', this.rootfs, '-xf', '-'], { input: busyboxRootfs() });
     chmodSync(this.rootfs, 0o755);
