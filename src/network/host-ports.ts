@@ -67,10 +67,14 @@ export interface BoundPorts {
 export async function bindPorts(requests: readonly PortRequest[], others: readonly Endpoint[]): Promise<BoundPorts> {
   const ports: PublishedPort[] = [];
   const fds: number[] = [];
-  const holderOf = (port: PublishedPort) => others.find((other) => other.ports.some((held) => collide(held, port)));
+  const heldByOthers = byNumber(others.flatMap((other) => other.ports.map((port) => ({ port, other }))));
+  const holderOf = (port: PublishedPort) =>
+    heldByOthers.get(numberOf(port))?.find((held) => collide(held.port, port))?.other;
+  const numbers = new Map<string, PublishedPort[]>();
+  const isOwn = (port: PublishedPort) => numbers.get(numberOf(port))?.some((own) => collide(own, port)) === true;
   // Nothing is awaited before all are bound or none is: two requests at once cannot see half of each other.
   const bind = (port: PublishedPort): 'bound' | 'in use' => {
-    if (ports.some((own) => collide(own, port)) || holderOf(port) !== undefined) return 'in use';
+    if (isOwn(port) || holderOf(port) !== undefined) return 'in use';
     try {
       fds.push(...bindPort(port));
     } catch (error) {
@@ -78,6 +82,7 @@ export async function bindPorts(requests: readonly PortRequest[], others: readon
       throw error instanceof SyscallError ? refused(port, error) : error;
     }
     ports.push(port);
+    numbers.set(numberOf(port), [...(numbers.get(numberOf(port)) ?? []), port]);
     return 'bound';
   };
   let inUse: PublishedPort | undefined;
@@ -99,8 +104,7 @@ export async function bindPorts(requests: readonly PortRequest[], others: readon
   }
   if (inUse === undefined) return { ports, fds };
   closePorts(fds);
-  const twice = ports.some((own) => inUse !== undefined && collide(own, inUse));
-  throw portInUse(inUse, twice ? 'this container asks for it twice' : await whoHas(inUse, holderOf(inUse)));
+  throw portInUse(inUse, isOwn(inUse) ? 'this container asks for it twice' : await whoHas(inUse, holderOf(inUse)));
 }
 
 export function closePorts(fds: readonly number[]): void {
@@ -118,6 +122,11 @@ function bindOneOf(
     if (bind({ ...port, hostPort: first + ((start + step) % count) }) === 'bound') return;
   throw new GantryError('exhausted', `no port of ${first}-${first + count - 1} is free`, { code: 'no-port' });
 }
+
+/** Only ports of the same protocol and number can be in each other's way. */
+const numberOf = ({ protocol, hostPort }: PublishedPort) => `${protocol}/${hostPort}`;
+const byNumber = <T extends { readonly port: PublishedPort }>(held: readonly T[]) =>
+  Map.groupBy(held, ({ port }) => numberOf(port));
 
 /** Every address and one address are in each other's way, as for bind(2). */
 function collide(a: PublishedPort, b: PublishedPort): boolean {
