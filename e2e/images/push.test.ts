@@ -59,3 +59,33 @@ test('push names what it cannot send', async () => {
   });
   await assert.rejects(store.images.push(`ana/x@${base.digest}`, {}), { kind: 'invalid' });
 });
+
+test('a large layer goes in chunks, and what a cut lost is sent again from where the registry has it', async () => {
+  await using server = await startRegistry();
+  await using store = await openStore();
+  const noise = Buffer.alloc(20 << 20);
+  for (let at = 0; at < noise.length; at += 4) noise.writeUInt32LE(Math.imul(at, 2654435761) >>> 0, at);
+  const large = await sampleLayer({ noise }, (tar) => tar);
+  publish(server, 'ana/large', 'v1', [large]);
+  const image = await store.images.pull(`${server.host}/ana/large:v1`, {});
+  const name = `${server.host}/ben/large:v1`;
+  await store.images.tag(image.id, name);
+  server.cuts.push(3 << 20, 2 << 20);
+  server.intercept = async (request, response) => {
+    // Nothing to mount from.
+    if (request.url?.includes('mount=')) {
+      response.writeHead(404).end();
+      return true;
+    }
+    return false;
+  };
+  await store.images.push(name, {});
+  assert.deepEqual(server.cuts, []);
+  assert.deepEqual(server.repository('ben/large').blobs.get(large.digest)?.equals(large.blob), true);
+  const sent = server.requests.filter((r) => r.includes('/uploads/') && !r.includes('mount='));
+  assert.ok(
+    sent.some((r) => r.startsWith('PATCH')),
+    sent.join('\n'),
+  );
+  assert.equal(sent.filter((r) => r.startsWith('GET')).length, 2, 'it asks where to go on');
+});

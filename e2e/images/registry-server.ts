@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { digestOf } from '#oci/index.ts';
 
@@ -10,17 +11,31 @@ interface Repository {
 
 export interface RegistryServer extends AsyncDisposable {
   readonly host: string;
+  readonly port: number;
   /** `METHOD /path?query` of every request. */
   readonly requests: string[];
   repository(name: string): Repository;
+  /** After how many bytes the connections of the next uploads break. */
+  readonly cuts: number[];
   /** Sees each request first; answers it by returning true. */
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 }
 
 /** A registry that keeps all in memory: blobs with ranges, uploads, mounts, manifests that need their blobs, tokens. */
-export async function startRegistry(options: { readonly token?: string } = {}): Promise<RegistryServer> {
+export async function startRegistry(
+  options: {
+    readonly token?: string;
+    /** Where the token is to be got: by default here. */
+    readonly realm?: string;
+    /** Asked for by Basic. */
+    readonly account?: { readonly username: string; readonly password: string };
+    readonly tls?: ServerOptions;
+  } = {},
+): Promise<RegistryServer> {
   const repositories = new Map<string, Repository>();
   const requests: string[] = [];
+  const cuts: number[] = [];
+  const uploading = new Map<string, { chunks: Buffer[]; size: number }>();
   const repository = (name: string): Repository => {
     const known = repositories.get(name) ?? { blobs: new Map(), manifests: new Map() };
     repositories.set(name, known);
@@ -40,7 +55,15 @@ export async function startRegistry(options: { readonly token?: string } = {}): 
       return;
     }
     if (options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`) {
-      response.setHeader('www-authenticate', `Bearer realm="http://${request.headers.host}/token",service="test"`);
+      const realm = options.realm ?? `http://${request.headers.host}/token`;
+      response.setHeader('www-authenticate', `Bearer realm="${realm}",service="test"`);
+      refuse(response, 401, 'UNAUTHORIZED');
+      return;
+    }
+    const { account } = options;
+    const basic = account && `Basic ${Buffer.from(`${account.username}:${account.password}`).toString('base64')}`;
+    if (basic !== undefined && request.headers.authorization !== basic) {
+      response.setHeader('www-authenticate', 'Basic realm="test"');
       refuse(response, 401, 'UNAUTHORIZED');
       return;
     }
@@ -77,9 +100,25 @@ export async function startRegistry(options: { readonly token?: string } = {}): 
       repo.blobs.set(mount, source);
       response.writeHead(201).end();
     } else if (request.method === 'POST') {
+      uploading.set(`/v2/${name}/blobs/uploads/${requests.length}`, { chunks: [], size: 0 });
       response.writeHead(202, { location: `/v2/${name}/blobs/uploads/${requests.length}` }).end();
+      return undefined;
     } else {
-      const bytes = Buffer.concat((await request.toArray()) as Buffer[]);
+      const upload = uploading.get(url.pathname);
+      if (upload === undefined) return refuse(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+      const progress = () => ({ location: url.pathname, range: `0-${Math.max(0, upload.size - 1)}` });
+      if (request.method === 'GET') return response.writeHead(204, progress()).end();
+      const start = Number(/^(\d+)-/.exec(request.headers['content-range'] ?? '')?.[1] ?? upload.size);
+      if (start !== upload.size) return refuse(response, 416, 'RANGE_INVALID');
+      const cut = start + (cuts.shift() ?? Number.POSITIVE_INFINITY);
+      // What came before a cut is kept.
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        upload.chunks.push(chunk);
+        upload.size += chunk.length;
+        if (upload.size > cut) request.destroy();
+      }
+      if (request.method === 'PATCH') return response.writeHead(202, progress()).end();
+      const bytes = Buffer.concat(upload.chunks);
       const digest = url.searchParams.get('digest') ?? '';
       if (`sha256:${createHash('sha256').update(bytes).digest('hex')}` !== digest)
         return refuse(response, 400, 'DIGEST_INVALID');
@@ -89,13 +128,17 @@ export async function startRegistry(options: { readonly token?: string } = {}): 
     return undefined;
   };
 
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
-  });
+  };
+  const server = options.tls === undefined ? createServer(onRequest) : createTlsServer(options.tls, onRequest);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
   const self: RegistryServer = {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    port,
+    host: `127.0.0.1:${port}`,
     requests,
+    cuts,
     repository,
     intercept: () => false,
     [Symbol.asyncDispose]: () =>

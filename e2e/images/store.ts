@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { type ContentStore, createContentStore } from '#content/index.ts';
-import { createRegistryClient } from '#distribution/index.ts';
+import { createRegistryClient, type RegistryClientOptions } from '#distribution/index.ts';
 import { createImages, type Images, type ProgressEvent } from '#images/index.ts';
 import { createOverlay2Driver, createVfsDriver, type GraphDriver } from '#snapshots/index.ts';
 
@@ -24,7 +24,11 @@ export interface Store extends AsyncDisposable {
 
 /** A whole image store in a root of its own, on the real driver. */
 export async function openStore(
-  options: { readonly driver?: 'overlay2' | 'vfs'; readonly root?: string } = {},
+  options: {
+    readonly driver?: 'overlay2' | 'vfs';
+    readonly root?: string;
+    readonly registry?: RegistryClientOptions;
+  } = {},
 ): Promise<Store> {
   const root = options.root ?? (await mkdtemp(`${tmpdir()}/gantry-images-`));
   const db = new DatabaseSync(`${root}/gantry.db`);
@@ -34,7 +38,7 @@ export async function openStore(
     options.driver === 'vfs'
       ? await createVfsDriver({ root: `${root}/vfs` })
       : await createOverlay2Driver({ root: `${root}/overlay2` });
-  const registry = createRegistryClient();
+  const registry = createRegistryClient(options.registry);
   const images = await createImages({ db, content, driver, registry });
   let closed = false;
   const close = () => {

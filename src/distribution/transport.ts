@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { GantryError, messageOf } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import { isLoopback, type RegistryHosts } from './registry-hosts.ts';
 
 /** One HTTP request; a streamed body is opened anew for each attempt. */
@@ -89,7 +89,9 @@ export function createTransport(hosts: RegistryHosts, options: TransportOptions 
         return await response;
       } catch (error) {
         if (outgoing.signal?.aborted) throw new GantryError('cancelled', 'the request was cancelled', { cause: error });
-        const stale = request.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(codeOf(error));
+        // How much of a streamed body has arrived only who sends it can ask.
+        const streamed = typeof outgoing.body === 'function';
+        const stale = !streamed && request.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(codeOf(error));
         if (stale && tries < 3) continue;
         throw new GantryError(
           'unavailable',
@@ -112,7 +114,7 @@ export function createTransport(hosts: RegistryHosts, options: TransportOptions 
         const answer = await send({ method: 'GET', url: new URL(`https://${host}/v2/`), signal });
         answer.resume();
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (signal?.aborted || !isGantryError(error, 'unavailable')) throw error;
         const cause = error instanceof Error ? error.cause : undefined;
         // A certificate that does not verify is a finding, never a reason to speak in the clear.
         if (/CERT|SELF_SIGNED|UNABLE_TO/.test(codeOf(cause))) return 'https';

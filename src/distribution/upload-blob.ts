@@ -105,6 +105,11 @@ export async function uploadBlob(
     };
     const request = { method: last ? ('PUT' as const) : ('PATCH' as const), base, path, scope, headers };
     const response = await call({ ...request, body: length === 0 ? Buffer.alloc(0) : body(offset, length) }, options);
+    if (response.statusCode === 416) {
+      // Bytes of a request that broke off may have come in after we asked.
+      response.resume();
+      throw new GantryError('unavailable', `${host} has another part of ${blob.digest} than it said`);
+    }
     if (response.statusCode !== (last ? 201 : 202))
       throw await responseError(`cannot push ${blob.digest}`, host, response);
     response.resume();
