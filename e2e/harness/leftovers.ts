@@ -30,11 +30,21 @@ export function leftovers(root: string, bridge: string): readonly string[] {
 /** Directories of this name within four levels of any cgroup hierarchy. */
 function cgroupsNamed(name: string, directory = '/sys/fs/cgroup', depth = 4): readonly string[] {
   if (depth === 0) return [];
-  return readdirSync(directory, { withFileTypes: true })
+  return entriesOf(directory)
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) =>
       entry.name === name
         ? [`${directory}/${entry.name}`]
         : cgroupsNamed(name, `${directory}/${entry.name}`, depth - 1),
     );
+}
+
+/** Others' cgroups come and go meanwhile. */
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -88,8 +88,6 @@ function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest
 function refuse(body: CreateBody, host: HostConfig): void {
   refuseFields('', body, builtConfig);
   refuseFields('HostConfig.', host, builtHostConfig, meaninglessHostConfig);
-  if (host.UsernsMode && host.UsernsMode !== 'host')
-    throw new GantryError('unsupported', `user namespace mode "${host.UsernsMode}": not supported yet`);
 }
 
 /** @throws GantryError invalid, naming the policy */

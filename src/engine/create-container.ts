@@ -11,6 +11,7 @@ import { signalNumber } from './signals.ts';
 import { checkLimits } from './spec/check-limits.ts';
 import { thisMachine } from './spec/machine.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
+import { allocateUserRange } from './subordinate-ids.ts';
 
 /** @throws GantryError invalid, conflict (code `name-in-use`), naming who holds it */
 export function checkName(context: Context, name: string): void {
@@ -35,6 +36,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   checkName(context, name);
   context.runtimeOf({ options: request });
   const attached = attachmentsOf(context, request);
+  const userRange = await allocateUserRange(request.userMode, store.all());
   const composed = composeSpec({
     id,
     options: request,
@@ -69,6 +71,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     mounts,
     networks: attached,
     ...(request.logDriver === 'none' ? {} : { logPath: `${home}/${id}-json.log` }),
+    ...(userRange === undefined ? {} : { userRange }),
     provenance: composed.provenance,
   };
   checkName(context, name); // again: two creates may have raced to here

@@ -57,7 +57,14 @@ export interface NamespaceModes {
   readonly ipcMode?: string; // absent: private | none | private | shareable | host | container:
   readonly utsMode?: string; // absent: private | host
   readonly cgroupMode?: string; // absent: private | private | host
-  readonly userMode?: string; // absent: host | host | auto
+  readonly userMode?: string; // absent: host | host | auto[:size=N]
+}
+
+/** A user namespace's ids 0 to size-1, and which of the host's they begin at. */
+export interface UserRange {
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
 }
 
 /** What a person asks of a container; domain words, no Docker wire names. Absent means: the image or the engine decides. */
@@ -242,6 +249,8 @@ export interface Container {
   readonly networks?: readonly NetworkAttachment[];
   /** While it runs. */
   readonly endpoints?: readonly Endpoint[];
+  /** The ids of its user namespace, where it has one of its own. */
+  readonly userRange?: UserRange;
   readonly logPath?: string;
   /** Paths of the runtime spec → the source each came from, e.g. `process.env[PATH]` → `image`. */
   readonly provenance: Readonly<Record<string, 'default' | 'image' | 'user' | 'engine'>>;

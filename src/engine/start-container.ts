@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import type { Mount } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
 import { connectEndpoints, reserveEndpoints, writeNetworkFiles } from './container-network.ts';
 import type { Context } from './context.ts';
@@ -14,6 +15,7 @@ import { removeContainer } from './remove-container.ts';
 import { readFilesIn } from './rootfs.ts';
 import { releaseSharedMemory, sharedMemoryOf } from './shared-memory.ts';
 import { createSpans, type Spans } from './spans.ts';
+import { idMapped } from './spec/mounts.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
@@ -69,6 +71,8 @@ async function prepare(
   const { driver } = context;
   const { id } = container;
   const rootfs = await driver.mounts(id);
+  // Seen through the container's ids, its files stay as the image has them.
+  const mapped = container.userRange === undefined ? rootfs : rootfs.map(idMapped);
   const endpoints = await spans.measure('network.reserve', ['address', 'ports'], () =>
     reserveEndpoints(context, container),
   );
@@ -86,7 +90,8 @@ async function prepare(
     options: container.options,
     image: container.imageConfig,
     user: { passwd, group },
-    mounts: sources.mounts,
+    mounts: mappedVolumes(container, sources.mounts),
+    ...(container.userRange === undefined ? {} : { userRange: container.userRange }),
     files,
     cgroupsPath: `${context.options.cgroupParent}/${id}`,
     host: {
@@ -104,7 +109,7 @@ async function prepare(
         id,
         directory: context.taskDirectory(id),
         spec,
-        rootfs,
+        rootfs: mapped,
         init,
         stdio: {
           terminal,
@@ -126,6 +131,12 @@ async function prepare(
   for (const pending of live.pending.splice(0)) pending.bind(await task.attach());
   return task;
 }
+
+/** A volume belongs to containers, whichever ids of the host they have; a bind is the host's. */
+const mappedVolumes = (container: Container, mounts: readonly Mount[]): readonly Mount[] =>
+  container.userRange === undefined
+    ? mounts
+    : mounts.map((mount, index) => (container.mounts[index]?.type === 'volume' ? idMapped(mount) : mount));
 
 const exitCodes: Readonly<Record<string, number>> = { 'command-not-found': 127, 'command-not-executable': 126 };
 

@@ -19,6 +19,9 @@ const memory = (destination: string, options: readonly string[]): Mount => ({
   options: ['nosuid', 'nodev', 'noexec', ...options],
 });
 
+/** The mount as a user namespace sees it: what is 0's on disk is its 0's (runtime-spec: config.md#linux-mount-options). */
+export const idMapped = (mount: Mount): Mount => ({ ...mount, options: [...(mount.options ?? []), 'idmap'] });
+
 /** The kernel's own filesystems, with /dev/shm and /dev/mqueue of the ipc namespace that the container is in. */
 function kernelMounts(options: ContainerOptions, sharedMemory: string | undefined): readonly Mount[] {
   const defaults = defaultMounts({
@@ -43,6 +46,7 @@ export function mountsOf(input: {
   readonly mounts: readonly Mount[];
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly sharedMemory: string | undefined;
+  readonly ownUsers: boolean;
 }): readonly Mount[] {
   const { options, files } = input;
   const own = new Set(input.mounts.map((mount) => mount.destination));
@@ -53,7 +57,9 @@ export function mountsOf(input: {
           bind(files.resolvConf, '/etc/resolv.conf', false),
           bind(files.hostname, '/etc/hostname', false),
           bind(files.hosts, '/etc/hosts', false),
-        ].filter((mount) => !own.has(mount.destination));
+        ]
+          .filter((mount) => !own.has(mount.destination))
+          .map((mount) => (input.ownUsers ? idMapped(mount) : mount));
   const mounts: readonly Mount[] = [
     ...kernelMounts(options, input.sharedMemory),
     ...managed,

@@ -20,8 +20,24 @@ const modes: readonly {
 export const containerOfMode = (mode: string | undefined): string | undefined =>
   /^container:(.+)$/.exec(mode ?? '')?.[1];
 
+/** What cannot be shared with the host, or with another container, by one whose root is not the host's. */
+function checkUserMode(options: Modes & { readonly privileged?: boolean }): void {
+  if (options.userMode === undefined || options.userMode === 'host') return;
+  if (options.privileged)
+    throw new GantryError(
+      'invalid',
+      'privileged mode is incompatible with user namespaces. You must run the container in the host namespace when running privileged mode (--userns=host)',
+    );
+  for (const { type, title } of allModes)
+    if (!isOwn(type, options))
+      throw new GantryError(
+        'invalid',
+        `cannot share the ${modeOf(type, options)} ${title} namespace when user namespaces are enabled (--userns=${options.userMode})`,
+      );
+}
+
 /** @throws GantryError invalid, in Docker's words, naming the mode */
-export function checkModes(options: NamespaceModes): void {
+export function checkModes(options: Modes & { readonly privileged?: boolean }): void {
   for (const { mode, title, words } of modes) {
     const asked = options[mode];
     if (asked !== undefined && !words.includes(asked) && containerOfMode(asked) === undefined)
@@ -30,6 +46,7 @@ export function checkModes(options: NamespaceModes): void {
         `invalid ${title} mode: ${asked}; expected ${words.join(', ')} or container:NAME`,
       );
   }
+  checkUserMode(options);
 }
 
 /** The namespaces a container may have, in the order that they are made or joined. */

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerOptions } from '../engine.ts';
+import { thisMachine } from './machine.ts';
 import { resolveUser } from './resolve-user.ts';
 import { composeSpec } from './runtime-spec.ts';
 
 const passwd = 'root:x:0:0:root:/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n';
 const group = 'root:x:0:\nana:x:1000:\naudio:x:29:ana\n';
+const inputOf = (options: ContainerOptions, config: object = {}) => ({
+  id: 'a'.repeat(64),
+  options,
+  image: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' as const, diff_ids: [] }, config },
+  user: { passwd, group },
+  mounts: [],
+  files: undefined,
+  cgroupsPath: '/gantry/x',
+});
 const compose = (options: Partial<ContainerOptions>, config: object = {}) =>
-  composeSpec({
-    id: 'a'.repeat(64),
-    options: { image: 'x', ...options },
-    image: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] }, config },
-    user: { passwd, group },
-    mounts: [],
-    files: undefined,
-    cgroupsPath: '/gantry/x',
-  });
+  composeSpec(inputOf({ image: 'x', ...options }, config));
 
 test('composeSpec takes the command from image and user as Docker does', () => {
   const image = { Entrypoint: ['/entry'], Cmd: ['a', 'b'] };
@@ -51,8 +53,53 @@ test('composeSpec gives 14 capabilities, and an ordinary user none in effect', (
   assert.throws(() => compose({ command: ['x'], capAdd: ['FLY'] }), /unknown capability: "FLY"/);
 });
 
-test('composeSpec refuses a security option that is not built', () => {
-  assert.throws(() => compose({ command: ['x'], securityOptions: ['apparmor=x'] }), { kind: 'unsupported' });
+const modules = (apparmor: boolean, selinux: boolean) => ({
+  ...thisMachine(),
+  modules: { apparmor, selinux },
+});
+
+test('composeSpec gives AppArmor profiles and SELinux labels where the kernel has them, and refuses them where not', () => {
+  const options = {
+    image: 'x',
+    command: ['x'],
+    securityOptions: ['apparmor=mine', 'label=type:mine_t', 'label=level:s0:c1'],
+  };
+  const { process, linux } = composeSpec({ ...inputOf(options), machine: modules(true, true) }).spec;
+  assert.equal(process?.apparmorProfile, 'mine');
+  assert.equal(process?.selinuxLabel, 'system_u:system_r:mine_t:s0:c1');
+  assert.equal(linux?.mountLabel, 'system_u:object_r:container_file_t:s0:c1');
+  for (const option of ['apparmor=mine', 'label=type:mine_t'])
+    assert.throws(
+      () => composeSpec({ ...inputOf({ ...options, securityOptions: [option] }), machine: modules(false, false) }),
+      {
+        kind: 'unsupported',
+        message: new RegExp(option),
+      },
+    );
+  const without = compose({ command: ['x'], securityOptions: ['apparmor=unconfined', 'label=disable'] }).spec;
+  assert.equal(without.process?.selinuxLabel, undefined);
+});
+
+test('composeSpec leaves the host\u2019s namespaces out, and says which were asked for', () => {
+  const { spec, provenance } = compose({ command: ['x'], pidMode: 'host', cgroupMode: 'private' });
+  assert.deepEqual(
+    spec.linux?.namespaces?.map(({ type }) => type),
+    ['mount', 'ipc', 'uts', 'cgroup', 'network', 'time'],
+  );
+  assert.equal(provenance['linux.namespaces[pid]'], 'user');
+  assert.equal(provenance['linux.namespaces[ipc]'], 'default');
+  assert.throws(() => compose({ command: ['x'], pidMode: 'mine' }), { message: /invalid PID mode: mine/ });
+});
+
+test('composeSpec hides nothing from a privileged container, and only what it is told otherwise', () => {
+  const { linux } = compose({ command: ['x'], privileged: true }).spec;
+  assert.deepEqual([linux?.maskedPaths, linux?.readonlyPaths, linux?.seccomp], [[], [], undefined]);
+  assert.deepEqual(linux?.resources?.devices, [{ allow: true, access: 'rwm' }]);
+  assert.deepEqual(compose({ command: ['x'], maskedPaths: ['/proc/uptime'] }).spec.linux?.maskedPaths, [
+    '/proc/uptime',
+  ]);
+  const rules = compose({ command: ['x'], deviceCgroupRules: ['c 42:* rw'] }).spec.linux?.resources?.devices;
+  assert.deepEqual(rules?.at(-1), { allow: true, type: 'c', major: 42, access: 'rw' });
 });
 
 test('resolveUser reads the image, not the host', () => {

@@ -1,7 +1,7 @@
 import { hostname as hostName } from 'node:os';
 import { GantryError } from '#errors/index.ts';
 import type { ImageConfig, Mount, NamespaceType, Process, RuntimeSpec } from '#oci/index.ts';
-import type { Container, ContainerOptions } from '../engine.ts';
+import type { Container, ContainerOptions, UserRange } from '../engine.ts';
 import { capabilitiesOf, capabilitySets } from './capabilities.ts';
 import { defaultPath, maskedPaths, readonlyPaths } from './defaults.ts';
 import { deviceRulesOf, type GivenDevices } from './device-rules.ts';
@@ -36,6 +36,7 @@ export interface ComposeInput {
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly cgroupsPath: string;
   readonly host?: HostParts;
+  readonly userRange?: UserRange;
   /** Where it is to run; this host where it is left out. */
   readonly machine?: Machine;
 }
@@ -50,7 +51,7 @@ export function composeSpec(input: ComposeInput): {
   readonly resolved: Container['resolved'];
   readonly provenance: Container['provenance'];
 } {
-  const { options, id } = input;
+  const { options, id, userRange } = input;
   const image = input.image.config ?? {};
   const provenance: Record<string, Source> = {};
   const pick = <T>(field: string, user: T | undefined, fromImage: T | undefined, fallback: T): T => {
@@ -73,6 +74,7 @@ export function composeSpec(input: ComposeInput): {
     });
 
   checkModes(options);
+  provenance['linux.namespaces[user]'] = options.userMode === undefined ? 'default' : 'user';
   checkSysctls(options.sysctls ?? {}, options);
   const ownName = isOwn('uts', options);
   if (!ownName && (filled(options.hostname) ?? filled(options.domainname)) !== undefined)
@@ -151,16 +153,31 @@ export function composeSpec(input: ComposeInput): {
     root: { path: 'rootfs', readonly: options.readOnlyRootfs ?? false },
     ...(ownName ? { hostname } : {}),
     ...(filled(options.domainname) === undefined ? {} : { domainname: options.domainname ?? '' }),
-    mounts: mountsOf({ options, mounts: input.mounts, files: input.files, sharedMemory: input.host?.sharedMemory }),
+    mounts: mountsOf({
+      options,
+      mounts: input.mounts,
+      files: input.files,
+      sharedMemory: input.host?.sharedMemory,
+      ownUsers: userRange !== undefined,
+    }),
     ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
     linux: {
-      namespaces,
+      namespaces: userRange === undefined ? namespaces : [...namespaces, { type: 'user' }],
+      ...(userRange === undefined
+        ? {}
+        : {
+            uidMappings: [{ containerID: 0, hostID: userRange.uid, size: userRange.size }],
+            gidMappings: [{ containerID: 0, hostID: userRange.gid, size: userRange.size }],
+          }),
       cgroupsPath: input.cgroupsPath,
       devices: input.host?.devices.nodes ?? [],
       resources: { ...resources, devices: deviceRulesOf(options, input.host?.devices) },
       sysctl: {
         ...(ownNetwork
-          ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
+          ? {
+              'net.ipv4.ip_unprivileged_port_start': '0',
+              'net.ipv4.ping_group_range': `0 ${userRange === undefined ? 2147483647 : userRange.size - 1}`,
+            }
           : {}),
         ...options.sysctls,
       },
