@@ -14,6 +14,8 @@ export type PageAsk = (method: string, path: string, body?: unknown) => Promise<
 export interface HubUnderTest extends AsyncDisposable {
   readonly root: string;
   readonly url: string;
+  /** The hub's process. */
+  readonly pid: number;
   user(...args: readonly string[]): Promise<Outcome>;
   /** `gantry hub <args> --data-root …`; what it printed, trimmed. A failure fails the test. */
   admin(...args: readonly string[]): Promise<string>;
@@ -79,6 +81,9 @@ export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnd
     },
     get url() {
       return urlOf(service.line);
+    },
+    get pid() {
+      return service.child.pid ?? assert.fail('the hub does not run');
     },
     user,
     basic:

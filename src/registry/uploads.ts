@@ -143,8 +143,12 @@ export function createUploads({
           code: 'too-many-uploads',
         });
       const id = randomUUID();
-      await writeFile(fileOf(id), '', { flag: 'wx', mode: 0o600 });
+      // Counted before anything is waited for, so that many at once are not more than they may be.
       insert.run(id, target.account.id, target.name, Date.now());
+      await writeFile(fileOf(id), '', { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
+        remove.run(id);
+        throw error;
+      });
       return { id, target };
     },
     append: (upload, source, range) =>
