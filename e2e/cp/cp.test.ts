@@ -122,6 +122,12 @@ describe('cp', () => {
       await ok(['start', rest]);
       assert.equal(await inside('cat /not/there/file /tmp/file', rest), 'file\nfile\n');
       await ok(['rm', '-f', tmpfs, rest]);
+      // A volume's first content is the image's, also where a copy comes before the first start.
+      await ok(['create', '--name', rest, '-v', `homes-${place}:/home`], 'busybox sleep 1000');
+      await cp(`${host}/file`, `${rest}:/home/file`);
+      await ok(['start', rest]);
+      assert.equal(await inside('ls /home', rest), 'ana\nfile\n');
+      await ok(['rm', '-f', rest]);
     });
 
     test(`${label}: streams of tar on stdin and stdout`, { skip }, async () => {
@@ -156,6 +162,18 @@ describe('cp', () => {
       await ok(['rm', '-f', `sealed-${place}`]);
     });
   }
+
+  test('gantry: a part of a volume is what a container has there', async () => {
+    const part = 'type=volume,source=parts,target=/part,volume-subpath=one';
+    await ok(['run', '--rm', '-v', 'parts:/all'], 'busybox mkdir /all/one /all/two');
+    for (const start of [true, false]) {
+      await ok([...(start ? ['run', '-d'] : ['create']), '--name', 'part', '--mount', part], 'busybox sleep 1000');
+      await ok(['cp', `${host}/file`, 'part:/part/file']);
+      await ok(['rm', '-f', 'part']);
+      assert.equal(await ok(['run', '--rm', '-v', 'parts:/all'], 'busybox ls /all/one'), 'file\n');
+      await ok(['run', '--rm', '-v', 'parts:/all'], 'busybox rm /all/one/file');
+    }
+  });
 
   test('gantry: owners with -a; set-id bits never come out unasked', async () => {
     await ok(['run', '-d', '--name', 'ana', '-u', 'ana'], 'busybox sleep 1000');

@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import {
   attachDetached,
@@ -11,10 +10,13 @@ import {
   mountDetached,
   openAt,
   openInRoot,
+  statusOf,
 } from '#linux/index.ts';
 import { openDirectoryInRoot } from '#snapshots/index.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
+import { openMountSources } from './mount-sources.ts';
+import { fillVolumes } from './volume-copy-up.ts';
 
 /**
  * A container's root filesystem with its volumes, binds and memory filesystems, as a tree of mounts that is attached
@@ -27,7 +29,8 @@ export interface ContainerView extends Disposable {
   readonly container: Container;
 }
 
-const tmpfsMagic = 0x01021994;
+/** /proc, /sys, cgroups (1 and 2), /dev/pts and /dev/mqueue (statfs(2)). */
+const kernelFileSystems: ReadonlySet<number> = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x19800202]);
 
 /**
  * Opens the view. A running container's root is a copy of its own mount; that of another is mounted anew, and the container
@@ -48,6 +51,7 @@ export function openContainerView(context: Context, nameOrId: string): Promise<C
       container,
       [Symbol.dispose]() {
         if (open) closeFd(root);
+        if (open && !running) context.volumes.unmount(id);
         open = false;
         released.resolve();
       },
@@ -59,18 +63,24 @@ export function openContainerView(context: Context, nameOrId: string): Promise<C
 }
 
 async function restingRoot(context: Context, container: Container): Promise<number> {
-  return await withMounts(mountDetached(await context.driver.mounts(container.id)), (root) =>
-    attachFromHost(context, container, root, { make: makeTarget }),
-  );
+  try {
+    // What comes with the first start comes before the first copy: a volume that is not empty any more stays as it is.
+    if (container.mounts.some(({ type }) => type === 'volume')) await fillVolumes(context, container);
+    return await withMounts(mountDetached(await context.driver.mounts(container.id)), (root) =>
+      attachFromHost(context, container, root),
+    );
+  } catch (error) {
+    context.volumes.unmount(container.id);
+    throw error;
+  }
 }
 
 async function runningRoot(context: Context, container: Container): Promise<number> {
   const namespace = await mountNamespaceOf(context, container);
   try {
-    return await withMounts(copyMountOf(namespace, '/'), async (root) => {
-      await attachFromHost(context, container, root, { namespace });
-      attachMemory(namespace, container, root);
-    });
+    return await withMounts(copyMountOf(namespace, '/', 'alone'), async (root) =>
+      attachFromNamespace(namespace, container, root),
+    );
   } finally {
     closeSync(namespace);
   }
@@ -103,13 +113,10 @@ async function mountNamespaceOf(context: Context, container: Container): Promise
   throw gone();
 }
 
-/** Where a mount goes that has no place in the root yet; undefined: nowhere. */
-type MakeTarget = (root: number, target: string, directory: boolean) => number | undefined;
-
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;
 
-/** As a start would make it. */
-const makeTarget: MakeTarget = (root, target, directory) => {
+/** A place for a mount that has none in the root yet, as a start would make it; undefined where it is the root itself. */
+function makePlace(root: number, target: string, directory: boolean): number | undefined {
   const make = (path: string) => openDirectoryInRoot(root, path, (at, name) => makeDirectoryAt(at.fd, name, 0o755));
   const path = target.split('/').filter((part) => part !== '' && part !== '.');
   const name = path.at(-1);
@@ -121,49 +128,50 @@ const makeTarget: MakeTarget = (root, target, directory) => {
   } finally {
     closeFd(parent.fd);
   }
-};
+}
 
-/** Attaches what the engine mounts in the container from the host, as it would at a start. */
-async function attachFromHost(
-  context: Context,
-  container: Container,
-  root: number,
-  { make, namespace }: { readonly make?: MakeTarget; readonly namespace?: number },
-): Promise<void> {
-  const asked = container.mounts.filter(({ type }) => type !== 'tmpfs');
-  const own = ['hosts', 'hostname', 'resolv.conf']
-    .map((name) => ({ source: `${context.home(container.id)}/${name}`, target: `/etc/${name}`, readOnly: false }))
-    .filter(({ target }) => !asked.some((mount) => mount.target === target));
-  for (const { source, target, readOnly } of [...own, ...asked]) {
-    const found = await stat(source).catch(() => undefined);
-    if (found === undefined) continue; // the engine's own files come with the first start
-    const place = placeOf(root, target) ?? make?.(root, target, found.isDirectory());
-    if (place !== undefined) attach(copyMount(source, { readOnly }), place, target, namespace);
+/** Attaches what a start would mount from the host; memory filesystems come with the start only. */
+async function attachFromHost(context: Context, container: Container, root: number): Promise<void> {
+  using sources = await openMountSources(context, container);
+  for (const mount of sources.mounts) {
+    if (mount.type === 'tmpfs') continue;
+    const { destination, options = [], source = '' } = mount;
+    const copy =
+      mount.type === 'bind'
+        ? copyMount(source, { readOnly: options.some((option) => option === 'ro' || option === 'rro') })
+        : mountDetached([{ ...mount, options: options.filter((option) => option.includes('=')) }]);
+    const place = placeOf(root, destination) ?? makePlace(root, destination, statusOf(copy).type === 'directory');
+    if (place === undefined) closeFd(copy);
+    else attach(copy, place, destination);
   }
 }
 
-/** A running container's memory filesystems exist in its own namespace only. */
-function attachMemory(namespace: number, container: Container, root: number): void {
+/**
+ * Attaches what a running container has at the places where the engine mounted something. It may have put anything of its
+ * own there; kernel filesystems are not taken in.
+ */
+function attachFromNamespace(namespace: number, container: Container, root: number): void {
   const targets = [
-    ...container.mounts.filter(({ type }) => type === 'tmpfs').map(({ target }) => target),
+    ...['hosts', 'hostname', 'resolv.conf'].map((name) => `/etc/${name}`),
     ...Object.keys(container.options.tmpfs ?? {}),
+    ...container.mounts.map(({ target }) => target),
   ];
   for (const target of targets) {
     const place = placeOf(root, target);
     if (place === undefined) continue;
-    const mount = copyMountOf(namespace, target);
-    // The container may have put anything in its place; of what else there is, nothing is taken in.
-    if (fileSystemOf(mount).magic === tmpfsMagic) attach(mount, place, target, namespace);
-    else {
-      closeFd(mount);
-      closeFd(place);
-    }
+    const copy = orNothing(() => copyMountOf(namespace, target, 'with-all-below'));
+    if (copy === undefined) closeFd(place);
+    else if (!kernelFileSystems.has(fileSystemOf(copy).magic)) attach(copy, place, target, namespace);
+    else for (const fd of [copy, place]) closeFd(fd);
   }
 }
 
-function placeOf(root: number, target: string): number | undefined {
+const placeOf = (root: number, target: string): number | undefined =>
+  orNothing(() => openInRoot(root, target, 'handle'));
+
+function orNothing(open: () => number): number | undefined {
   try {
-    return openInRoot(root, target, 'handle');
+    return open();
   } catch (error) {
     if (isGantryError(error, 'not-found')) return undefined;
     throw error;

@@ -69,12 +69,12 @@ export function copyMount(source: string, options: { readonly readOnly?: boolean
 }
 
 /**
- * A detached copy of one mount of another mount namespace (`namespace` is its fd): the one at `path`, every link resolved
- * there, without the mounts below it. It is read-only where the original is; no device or program in it can be used.
+ * A detached copy of a mount of another mount namespace (`namespace` is its fd): what is at `path`, every link resolved
+ * there, alone or with the mounts below it. It is read-only where the original is; no device or program in it can be used.
  * @throws SyscallError
  */
-export function copyMountOf(namespace: number, path: string): number {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+export function copyMountOf(namespace: number, path: string, extent: 'alone' | 'with-all-below'): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (extent === 'alone' ? 0 : AT_RECURSIVE);
   const mount = check(kernel.callInNamespace(namespace, 'open_tree', AT_FDCWD, path, flags), 'open_tree', path);
   return disarm(mount, 0, path);
 }
