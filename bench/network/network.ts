@@ -79,10 +79,10 @@ async function serve(enter: readonly string[]): Promise<Disposable> {
 async function publishedWay(peer: Peer): Promise<Way> {
   const { id, pid } = await start(peer, { '5201/tcp': [{ HostPort: '25201' }] });
   const server = await serve(['-t', String(pid), '-n']);
-  const { IPAM } = (await callApi(peer.socket, 'GET', '/networks/bridge')) as {
-    IPAM: { Config: { Gateway: string }[] };
+  const { NetworkSettings } = (await callApi(peer.socket, 'GET', `/containers/${id}/json`)) as {
+    NetworkSettings: { Networks: { bridge: { Gateway: string } } };
   };
-  const address = IPAM.Config[0]?.Gateway ?? '';
+  const address = NetworkSettings.Networks.bridge.Gateway;
   return {
     name: `${peer.name}, published port`,
     once: () => throughput(peer.host, address, 25_201),

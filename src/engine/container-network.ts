@@ -65,14 +65,14 @@ export async function reserveEndpoints(context: Context, container: Container): 
 /** Ports are published at the first endpoint that has a way out. */
 async function reserve(context: Context, container: Container, attachment: NetworkAttachment): Promise<Endpoint> {
   const { networks } = context;
-  const { networkId, aliases = [], links = [], address, address6, mac } = attachment;
-  const network = networks.get(networkId);
+  const { aliases = [], links = [], address, address6, mac } = attachment;
+  const network = networkOf(context, container, attachment);
   const published = networks.endpointsOf(container.id).some(({ ports }) => ports.length > 0);
   const macAddress = mac ?? container.options.macAddress;
   return networks.reserve({
     owner: container.id,
     ownerName: container.name,
-    network: networkId,
+    network: network.id,
     ports: network.internal || network.driver !== 'bridge' || published ? [] : (container.options.ports ?? []),
     aliases: [...aliases, ...(container.options.hostname === undefined ? [] : [container.options.hostname])],
     links: [...links, ...(network.builtIn ? [] : (container.options.links ?? []))],
@@ -80,6 +80,18 @@ async function reserve(context: Context, container: Container, attachment: Netwo
     ...(address6 === undefined ? {} : { address6 }),
     ...(macAddress === undefined ? {} : { mac: macAddress }),
   });
+}
+
+/** The network of an attachment, also where it was made anew under its name. @throws GantryError not-found, naming it */
+function networkOf({ networks }: Context, { name }: Container, { networkId, networkName }: NetworkAttachment): Network {
+  const found =
+    networks.list().find(({ id }) => id === networkId) ?? networks.list().find((n) => n.name === networkName);
+  if (found === undefined)
+    throw new GantryError(
+      'not-found',
+      `network ${networkName} not found: container ${name} is connected to it; make it again, or disconnect the container`,
+    );
+  return found;
 }
 
 /** Makes the links of a process that has been created, and opens its resolver. */
