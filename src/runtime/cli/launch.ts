@@ -102,5 +102,7 @@ export async function launchProcess(request: LaunchRequest): Promise<LaunchedPro
     await exited;
     throw launchError(parseLaunchFailure(packet), steps);
   }
+  // Without `foreground` it ends now, and is ours to reap.
+  if (!request.foreground) await exited;
   return { pid: packet.readUInt32LE(4), startTime: String(packet.readBigUInt64LE(8)), exited };
 }
