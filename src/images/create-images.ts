@@ -19,6 +19,7 @@ import { createLeases } from './leases.ts';
 import { load } from './load.ts';
 import { createLookup } from './lookup.ts';
 import { familiarKey, tagKey, tagReference } from './names.ts';
+import { sweepPartials } from './partial-download.ts';
 import { prune } from './prune.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
@@ -109,6 +110,7 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
   };
   const lookup = createLookup(table);
   await sweepStaging(content.staging);
+  await sweepPartials(content.staging);
   await collector.everything();
   await writeIndex();
 

@@ -18,14 +18,14 @@ export async function* downloadBlob(
   registry: Pick<RegistryClient, 'getBlob'>,
   ref: Reference,
   descriptor: Descriptor,
-  { signal, ...request }: RequestOptions,
+  { signal, start = 0, ...request }: RequestOptions & { readonly start?: number },
 ): AsyncGenerator<Buffer> {
   const { digest, size } = descriptor;
   const wrongSize = (got: string) =>
     new GantryError('corrupt', `${ref.registry} sent ${got} bytes for ${digest}, whose size is ${size}`, {
       code: 'size-mismatch',
     });
-  let received = 0;
+  let received = start;
   for (let attempt = 1; ; attempt++) {
     const before = received;
     try {

@@ -4,13 +4,14 @@ import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
 import { type Descriptor, parseDigest } from '#oci/index.ts';
 import { blocksOf } from './gzip-members.ts';
 import { inflate } from './inflate.ts';
+import type { PartialDownload } from './partial-download.ts';
 
 export interface LayerPass {
   readonly source: AsyncIterable<Uint8Array>;
   readonly descriptor: Descriptor;
   readonly diffId: string;
-  /** Where the blob's bytes are kept on the way; made here, removed by the caller. */
-  readonly file?: string;
+  /** Where the blob's bytes are kept on the way, after the `have` first that are there; removed by the caller. */
+  readonly keep?: PartialDownload;
   /** Told the compressed bytes that have gone through. */
   readonly onBytes?: (received: number) => void;
   readonly unpack?: (tar: AsyncIterable<Uint8Array>) => Promise<{ readonly size: number }>;
@@ -45,9 +46,10 @@ export async function passLayer(pass: LayerPass): Promise<{ readonly size: numbe
   const blobHash = createHash(algorithm);
   const tarHash = createHash('sha256');
   const kept =
-    pass.file === undefined
+    pass.keep === undefined
       ? undefined
-      : await open(pass.file, 'wx', 0o600).catch((e) => Promise.reject(outOfSpace(e)));
+      : await open(pass.keep.file, pass.keep.have > 0 ? 'a' : 'wx', 0o600).catch((e) => Promise.reject(outOfSpace(e)));
+  const have = pass.keep?.have ?? 0;
   let received = 0;
   let broken: { readonly error: unknown } | undefined;
 
@@ -55,8 +57,9 @@ export async function passLayer(pass: LayerPass): Promise<{ readonly size: numbe
     try {
       for await (const step of blocksOf(pass.source, stepBytes)) {
         throwIfAborted(signal);
+        const isNew = step.subarray(Math.max(0, have - received));
         received += step.length;
-        const written = write(kept, step);
+        const written = isNew.length === 0 ? undefined : write(kept, isNew);
         blobHash.update(step);
         yield step;
         await written;

@@ -1,14 +1,13 @@
-import { rm } from 'node:fs/promises';
 import type { ContentStore } from '#content/index.ts';
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Descriptor } from '#oci/index.ts';
 import type { GraphDriver, LayerWriter } from '#snapshots/index.ts';
 import { createFlights, type Joined } from './flights.ts';
 import type { ChainLayer } from './image-document.ts';
 import type { ImageTable } from './image-table.ts';
 import { passLayer } from './layer-pass.ts';
+import { findPartial, keepPartial, resumed } from './partial-download.ts';
 import type { LayerProgress } from './progress.ts';
-import { stagedFile } from './staged-file.ts';
 import { createKeyedTurns, createTurns, orAborted } from './turns.ts';
 
 const downloadsAtOnce = 3;
@@ -17,8 +16,8 @@ type LayerEvent =
   | { readonly say: string }
   | { readonly count: 'Downloading' | 'Extracting'; readonly current: number; readonly total: number };
 
-/** Opens a layer's bytes somewhere else than in the content store. */
-export type FetchLayer = (descriptor: Descriptor, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+/** Opens a layer's bytes, from `start` on, somewhere else than in the content store. */
+export type FetchLayer = (descriptor: Descriptor, signal: AbortSignal, start: number) => AsyncIterable<Uint8Array>;
 
 export interface EnsureOptions {
   /** Absent: the blob must be in the content store. */
@@ -103,25 +102,35 @@ export function createLayers({
               },
             );
           const leaveDownloads = await downloads.enter(signal);
-          const file = stagedFile(content.staging);
           try {
-            const target = unpacked || !driver.independentLayers ? undefined : await prepare(layer, signal);
-            writer = target?.writer;
-            const passed = await passLayer({
-              source: fetch(descriptor, signal),
-              descriptor,
-              diffId,
-              file,
-              signal,
-              onBytes: (current) => emit({ count: 'Downloading', current, total }),
-              ...(target === undefined ? {} : { unpack: target.unpack }),
-            });
-            unpackedSize = passed.size;
-            emit({ say: 'Verifying Checksum' });
-            await content.adopt(file, { digest, size: total });
-            table.putDiffId(digest, diffId);
+            for (let taken = false; !taken; ) {
+              const target = unpacked || !driver.independentLayers ? undefined : await prepare(layer, signal);
+              writer = target?.writer;
+              const keep = await findPartial(content.staging, digest, total);
+              try {
+                const passed = await passLayer({
+                  source: resumed(keep, (start) => fetch(descriptor, signal, start)),
+                  descriptor,
+                  diffId,
+                  keep,
+                  signal,
+                  onBytes: (current) => emit({ count: 'Downloading', current, total }),
+                  ...(target === undefined ? {} : { unpack: target.unpack }),
+                });
+                unpackedSize = passed.size;
+                emit({ say: 'Verifying Checksum' });
+                await content.adopt(keep.file, { digest, size: total });
+                table.putDiffId(digest, diffId);
+                taken = true;
+              } catch (error) {
+                await keepPartial(keep, error);
+                // What was kept may have been torn by a crash of the machine: once more, from the start.
+                if (keep.have === 0 || !isGantryError(error, 'corrupt')) throw error;
+                await writer?.abort();
+                writer = undefined;
+              }
+            }
           } finally {
-            await rm(file, { force: true });
             leaveDownloads();
           }
           emit({ say: 'Download complete' });

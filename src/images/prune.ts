@@ -2,6 +2,7 @@ import { isGantryError } from '#errors/index.ts';
 import type { Deps } from './deps.ts';
 import type { PruneImages, RemovedName } from './images.ts';
 import type { Lookup } from './lookup.ts';
+import { sweepPartials } from './partial-download.ts';
 import { remove } from './remove.ts';
 
 /** `docker image prune`: images without a tag, or all, that no container uses. */
@@ -29,5 +30,7 @@ export async function prune(
       if (!isGantryError(error, 'not-found') && !isGantryError(error, 'conflict')) throw error;
     }
   }
+  // Also what was begun to be downloaded, and nobody goes on with.
+  await sweepPartials(deps.content.staging, (digest) => deps.leases.holders(digest) > 0);
   return { removed, reclaimed: removed.length === 0 ? 0 : Math.max(0, before - (await bytesNow())) };
 }

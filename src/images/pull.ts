@@ -81,7 +81,8 @@ async function resolveManifest(
 
 /**
  * Brings an image here: manifest, config, then every layer verified, unpacked and durable, and only then its name.
- * Resolves with the manifest's digest. A pull that fails or is cancelled leaves nothing of its own behind.
+ * Resolves with the manifest's digest. A pull that fails or is cancelled leaves nothing of its own
+ * behind but the beginning of a large layer, from which the next one goes on (partial-download.ts).
  */
 export async function pull(deps: Deps, reference: string, options: PullOptions): Promise<string> {
   const { registry, table } = deps;
@@ -104,7 +105,7 @@ export async function pull(deps: Deps, reference: string, options: PullOptions):
   checkPlatform(image.config, options.platform, what);
   await work.holdLayers(image.chain);
   await deps.layers.ensure(image.chain, {
-    fetch: (descriptor, signal) => downloadBlob(registry, ref, descriptor, { ...request, signal }),
+    fetch: (descriptor, signal, start) => downloadBlob(registry, ref, descriptor, { ...request, signal, start }),
     progressOf: ({ descriptor }) => layerProgress(options.onProgress, descriptor.digest),
     signal: options.signal,
   });
