@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { check, kernel } from '#linux/index.ts';
 import type { Seccomp, SeccompRule } from '#oci/index.ts';
@@ -89,4 +90,27 @@ test('an agent that is not there, or could not work, is told at create', async (
   await refused({}, /SCMP_ACT_NOTIFY needs seccomp\.listenerPath/);
   await refused({ defaultAction: 'SCMP_ACT_NOTIFY', listenerPath: '/x' }, /cannot decide on every call/);
   await refused({ syscalls: [], listenerMetadata: 'x' }, /listenerMetadata is given without/);
+});
+
+const otherInterface = String.raw`
+#include <stdio.h>
+int main(void) {
+  long result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory"); // getpid, as 32-bit programs have it
+  printf("%ld\n", result);
+  return 0;
+}
+`;
+
+test('calls by the interface of 32-bit programs hold by their own rules, or kill', {
+  skip: process.arch !== 'x64',
+}, async () => {
+  await using bench = new Workbench();
+  execFileSync('cc', ['-static', '-x', 'c', '-o', `${bench.rootfs}/other`, '-'], { input: otherInterface });
+  const run = (seccomp: Seccomp) => bench.run(['/other'], { linux: { seccomp } });
+  const both = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'];
+  assert.equal((await run({ ...allowAllBut(), architectures: both })).stdout, '1\n');
+  const refused = allowAllBut({ names: ['getpid'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 });
+  assert.equal((await run({ ...refused, architectures: both })).stdout, '-28\n');
+  assert.equal((await run(allowAllBut())).code, 128 + 31);
 });

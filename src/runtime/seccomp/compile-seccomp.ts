@@ -1,12 +1,7 @@
 import { GantryError } from '#errors/index.ts';
 import { exactJson, type Integer, type Seccomp, type SeccompAction, type SeccompArg } from '#oci/index.ts';
+import { auditArch, type Interface, interfacesOf, type SeccompArch } from './architectures.ts';
 import { BackwardAssembler, op, seccompData } from './bpf.ts';
-import { syscallTables } from './syscall-tables.ts';
-
-export type SeccompArch = 'x64' | 'arm64';
-
-/** AUDIT_ARCH_* of the architectures that filters are made for. */
-export const auditArch: Readonly<Record<SeccompArch, number>> = { x64: 0xc000003e, arm64: 0xc00000b7 };
 
 const eperm = 1;
 const killProcess = 0x80000000;
@@ -22,8 +17,10 @@ interface Chain {
 }
 
 /**
- * Compiles a profile to an array of struct sock_filter (runtime-spec: config-linux.md#seccomp). Calls of another
- * architecture kill the process; x32 calls get EPERM. Where a call has several rules, those with arguments are tried
+ * Compiles a profile to an array of struct sock_filter (runtime-spec: config-linux.md#seccomp). Calls of an architecture
+ * that is neither the machine's nor listed kill the process; x32 calls get EPERM unless x32 is listed. Arguments of 32-bit
+ * programs are compared by their 32 bits. What they reach through socketcall or ipc has the rules without arguments of the
+ * call that it stands for; the others cannot be looked at there. Where a call has several rules, those with arguments are tried
  * first, in order, then the one without. Names this architecture lacks are ignored, as runc does.
  * @throws GantryError invalid for an argument index, operator or action that does not exist.
  */
@@ -44,49 +41,53 @@ export function compileSeccomp(
 
   // Bodies first (they end up last): one for each distinct list of rules, shared by the calls that have it.
   const bodies = new Map<string, number>();
-  const bodyOf = (chains: readonly Chain[]): number => {
-    const key = exactJson(chains);
+  const bodyOf = (chains: readonly Chain[], narrow: boolean): number => {
+    const key = `${narrow}${exactJson(chains)}`;
     const known = bodies.get(key);
     if (known !== undefined) return known;
     let next = returnOf(chains.find((chain) => chain.conditions.length === 0)?.action ?? fallback);
     for (const chain of chains.filter(({ conditions }) => conditions.length > 0).reverse()) {
       const miss = next;
       next = returnOf(chain.action);
-      for (const condition of chain.conditions.toReversed()) next = emitCondition(code, condition, next, miss);
+      for (const condition of chain.conditions.toReversed()) next = emitCondition(code, condition, narrow, next, miss);
     }
     bodies.set(key, next);
     return next;
   };
 
   const missing = returnOf(fallback);
-  const ranges: { from: number; label: number }[] = [{ from: 0, label: missing }];
-  const put = (from: number, label: number): void => {
-    const last = ranges.at(-1);
-    if (last?.from === from) ranges.pop();
-    if (ranges.at(-1)?.label !== label) ranges.push({ from, label });
-  };
-  for (const [nr, chains] of [...chainsByNumber(profile, arch)].sort(([a], [b]) => a - b)) {
-    put(nr, bodyOf(chains));
-    put(nr + 1, missing);
-  }
-  if (arch === 'x64') put(x32Bit, returnOf(errno(eperm)));
+  /** The calls of one interface, as a tree of ranges; returns the label of its beginning. */
+  const callsOf = (of: Interface): number => {
+    const ranges: { from: number; label: number }[] = [{ from: 0, label: missing }];
+    const put = (from: number, label: number): void => {
+      const last = ranges.at(-1);
+      if (last?.from === from) ranges.pop();
+      if (ranges.at(-1)?.label !== label) ranges.push({ from, label });
+    };
+    for (const [nr, chains] of [...chainsByNumber(profile, of)].sort(([x], [y]) => x - y)) {
+      put(nr, bodyOf(chains, of.narrow));
+      put(nr + 1, missing);
+    }
+    if (of.audit === auditArch.x64 && of.tables.length === 1) put(x32Bit, returnOf(errno(eperm)));
 
-  const tree = (from: number, to: number): number => {
-    const middle = (from + to) >> 1;
-    const range = ranges[to - from === 1 ? from : middle];
-    if (range === undefined) return missing;
-    if (to - from === 1) return range.label;
-    const high = tree(middle, to);
-    const low = tree(from, middle);
-    return code.branch(op.jge, range.from, high, low);
+    const tree = (from: number, to: number): number => {
+      const middle = (from + to) >> 1;
+      const range = ranges[to - from === 1 ? from : middle];
+      if (range === undefined) return missing;
+      if (to - from === 1) return range.label;
+      const high = tree(middle, to);
+      const low = tree(from, middle);
+      return code.branch(op.jge, range.from, high, low);
+    };
+    const root = tree(0, ranges.length);
+    const start = root === code.length - 1 ? root : code.jump(root);
+    // The load falls through to the tree.
+    return start === code.length - 1 ? code.emit(op.ldAbs, seccompData.nr) : start;
   };
-  const root = tree(0, ranges.length);
-  const start = root === code.length - 1 ? root : code.jump(root);
-  // The load falls through to the tree.
-  const load = start === code.length - 1 ? code.emit(op.ldAbs, seccompData.nr) : start;
-  const foreign = code.length;
-  code.emit(op.ret, killProcess);
-  code.branch(op.jeq, auditArch[arch], load, foreign);
+  const interfaces = interfacesOf(arch, profile.architectures).map((of) => ({ audit: of.audit, calls: callsOf(of) }));
+  let next = code.emit(op.ret, killProcess);
+  // The machine's own is asked for first.
+  for (const { audit, calls } of interfaces.toReversed()) next = code.branch(op.jeq, audit, calls, next);
   code.emit(op.ldAbs, seccompData.arch);
   if (code.length > maxInstructions)
     throw new GantryError(
@@ -97,7 +98,7 @@ export function compileSeccomp(
   return code.finish();
 }
 
-function chainsByNumber(profile: Seccomp, arch: SeccompArch): Map<number, Chain[]> {
+function chainsByNumber(profile: Seccomp, { tables, through }: Interface): Map<number, Chain[]> {
   const byNumber = new Map<number, Chain[]>();
   for (const rule of profile.syscalls ?? []) {
     const action = actionValue(rule.action, rule.errnoRet);
@@ -107,17 +108,24 @@ function chainsByNumber(profile: Seccomp, arch: SeccompArch): Map<number, Chain[
     const chains: Chain[] = repeated
       ? args.map((condition) => ({ conditions: [condition], action }))
       : [{ conditions: args, action }];
+    const add = (nr: number, more: readonly Chain[]) => byNumber.set(nr, [...(byNumber.get(nr) ?? []), ...more]);
     for (const name of rule.names) {
-      const nr = Object.hasOwn(syscallTables[arch], name) ? syscallTables[arch][name] : undefined;
-      if (nr === undefined) continue;
-      byNumber.set(nr, [...(byNumber.get(nr) ?? []), ...chains]);
+      for (const table of tables) {
+        const nr = Object.hasOwn(table, name) ? table[name] : undefined;
+        if (nr !== undefined) add(nr, chains);
+      }
+      const selected = Object.hasOwn(through, name) ? through[name] : undefined;
+      if (selected === undefined || args.length > 0) continue;
+      const [nr, value] = selected;
+      add(nr, [{ conditions: [{ index: 0, value, op: 'SCMP_CMP_EQ' }], action }]);
     }
   }
   return byNumber;
 }
 
 /** Emits one 64-bit comparison as two 32-bit ones; returns its label. */
-function emitCondition(code: BackwardAssembler, arg: SeccompArg, hit: number, miss: number): number {
+function emitCondition(code: BackwardAssembler, given: SeccompArg, narrow: boolean, hit: number, miss: number): number {
+  const arg = narrow ? narrowed(given) : given;
   if (!Number.isInteger(arg.index) || arg.index < 0 || arg.index > 5)
     throw new GantryError('invalid', `seccomp argument index ${arg.index} does not exist; use 0 to 5`);
   const [high, low] = halves(arg.value);
@@ -163,6 +171,13 @@ function emitCondition(code: BackwardAssembler, arg: SeccompArg, hit: number, mi
       );
   }
 }
+
+/** What is left of a condition on an argument of 32 bits. */
+const narrowed = ({ value, valueTwo = 0, ...others }: SeccompArg): SeccompArg => ({
+  ...others,
+  value: BigInt.asUintN(32, BigInt(value)),
+  valueTwo: BigInt.asUintN(32, BigInt(valueTwo)),
+});
 
 function halves(value: Integer): [number, number] {
   const bits = BigInt.asUintN(64, BigInt(value));

@@ -1,3 +1,4 @@
+export { auditArch, type SeccompArch } from './architectures.ts';
 export { interpretBpf } from './bpf.ts';
-export { auditArch, compileSeccomp, type SeccompArch } from './compile-seccomp.ts';
+export { compileSeccomp } from './compile-seccomp.ts';
 export { defaultSeccompProfile } from './default-profile.ts';

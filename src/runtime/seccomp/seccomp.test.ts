@@ -146,3 +146,32 @@ test('defaultSeccompProfile opens with capabilities', () => {
   for (const name of ['clone3', 'mount', 'unshare', 'clock_settime']) assert.equal(call(name), allowed, name);
   assert.equal(call('clone', 0x10000000), allowed);
 });
+
+test('compileSeccomp takes 32-bit programs and x32 where they are listed, each by its own numbers', () => {
+  const architectures = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
+  const syscalls = [
+    { names: ['read', 'socket', 'shmget'], action: 'SCMP_ACT_ALLOW' as const },
+    {
+      names: ['write'],
+      action: 'SCMP_ACT_ALLOW' as const,
+      args: [{ index: 0, value: 0x1_0000_0005n, op: 'SCMP_CMP_EQ' as const }],
+    },
+    { names: ['ioctl'], action: 'SCMP_ACT_LOG' as const },
+  ];
+  const filter = compileSeccomp({ defaultAction: 'SCMP_ACT_ERRNO', architectures, syscalls }, 'x64');
+  const call = (arch: number, nr: number, ...args: number[]) => interpretBpf(filter, { nr, arch, args });
+  const { x64, x86, arm64 } = auditArch;
+  const log = 0x7ffc0000;
+  assert.deepEqual([call(x64, 0), call(x86, 3), call(x64, 0x40000000)], [allowed, allowed, allowed]);
+  assert.deepEqual([call(x64, 16), call(x86, 54), call(x64, 0x40000000 + 514)], [log, log, log]);
+  assert.deepEqual([call(x64, 3), call(x86, 0), call(x64, 0x40000000 + 16)], [eperm, eperm, eperm]);
+  // Of 32 bits only the lower half can be meant.
+  assert.deepEqual([call(x64, 1, 5), call(x64, 1, 0x1_0000_0005), call(x86, 4, 5)], [eperm, allowed, allowed]);
+  // socketcall(SYS_SOCKET), socketcall(SYS_BIND), ipc(SHMGET).
+  assert.deepEqual(
+    [call(x86, 359), call(x86, 102, 1), call(x86, 102, 2), call(x86, 117, 23)],
+    [allowed, allowed, eperm, allowed],
+  );
+  assert.equal(call(arm64, 0), 0x80000000);
+  assert.throws(() => compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', architectures: ['SCMP_ARCH_Z80'] }), /Z80/);
+});
