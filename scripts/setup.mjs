@@ -27,6 +27,7 @@ const packages = {
     iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],
     openssl: ['/usr/bin/openssl', 'makes the certificate of the TLS tests'],
     tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
+    skopeo: ['/usr/bin/skopeo', 'a client that is not ours, for the hub'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
   },
 };
