@@ -11,6 +11,8 @@ import { cloneRepository } from './git-source.ts';
 import { nothingIgnored } from './ignore.ts';
 import type { SourceTree, TreeEntry } from './source-tree.ts';
 
+const EXDEV = 18;
+
 /** A file that ADD downloaded. */
 export interface FetchedFile {
   readonly is: 'file';
@@ -74,6 +76,7 @@ async function fetchFile(
           link: () => {
             throw new GantryError('internal', `${name} is not a link`);
           },
+          linkAs: () => -EXDEV,
         };
       } finally {
         closeFd(fd);

@@ -16,7 +16,7 @@ export interface ContextTree {
 
 /** A received directory as a tree to copy from and to mount. */
 export function contextTree(root: number, path: string, ignore: Ignore, called: string): ContextTree {
-  const tree: SourceTree = { root, ignore, keepsOwners: false, called };
+  const tree: SourceTree = { root, ignore, keepsOwners: false, linkable: true, called };
   let filtered: Promise<string> | undefined;
   const filter = async () => {
     if (ignore.empty) return path;

@@ -38,6 +38,8 @@ export interface Destination {
   readonly path: string;
   /** It was written as a directory (with a slash), or several sources make it one. */
   readonly directory: boolean;
+  /** It is a plain directory of a diff, which will be a layer that nobody writes to. */
+  readonly plain?: boolean;
   /** The directory was made for this copy, and so gets what the source's has. */
   readonly made?: boolean;
   readonly owner?: Owner;
@@ -210,6 +212,9 @@ async function copyLeaf(
       setTimesAt(directory, name, status.mtime);
       return;
     case 'file': {
+      // Another name costs a fraction of another file; the owner and mode are the inode's.
+      const same = status.uid === uid && status.gid === gid && status.mode === mode;
+      if (tree.linkable === true && destination.plain === true && same && entry.linkAs(directory, name) === 0) return;
       const from = entry.open();
       try {
         await writeFileAt(directory, name, bytesOf(from, status.size, signal), {

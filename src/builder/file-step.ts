@@ -71,6 +71,7 @@ export async function fileStep(
             root: upper.fd,
             path: '/',
             directory: true,
+            plain: true,
             made: upper.made,
             ...(mode === undefined ? {} : { mode }),
           };

@@ -8,6 +8,7 @@ import {
   type FileName,
   type FileStatus,
   findStatusAt,
+  kernel,
   openAt,
   readDirectory,
   readLinkAt,
@@ -18,12 +19,16 @@ import type { Ignore } from './ignore.ts';
 import { findInRoot, reopen } from './tree-paths.ts';
 
 const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = constants;
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
 
 /** A tree that files are copied from. It does not change while it is read. */
 export interface SourceTree {
   /** Directory fd. */
   readonly root: number;
   readonly ignore: Ignore;
+  /** Nobody changes its files any more, and they lie on the disk of the layers: a copy may be another name of the same file. */
+  readonly linkable?: boolean;
   /** Files keep their owners (stages, images); those of a context are root's. */
   readonly keepsOwners: boolean;
   /** As messages call it. */
@@ -49,6 +54,8 @@ export interface TreeEntry {
   open(): number;
   /** The target of a symbolic link. */
   link(): FileName;
+  /** Gives the file another name. @returns 0 or the negated errno, as linkat(2) */
+  linkAs(directory: number, name: FileName): number;
 }
 
 /** A directory is entered, then what is in it comes, then it is left. */
@@ -207,6 +214,8 @@ export async function* walk(
       status,
       open: () => reopen(handle),
       link: () => readLinkAt(handle, ''),
+      linkAs: (directory, name) =>
+        kernel.call('linkat', AT_FDCWD, `/proc/self/fd/${handle}`, directory, name, AT_SYMLINK_FOLLOW),
     };
     if (status.type !== 'directory') {
       if (!ignored(source.path) && !excluded(showName(source.name))) yield { step: 'leaf', entry: top };
@@ -246,6 +255,7 @@ export async function* walk(
         status: found,
         open: () => openAt(frame.fd, name, O_RDONLY | O_NONBLOCK),
         link: () => readLinkAt(frame.fd, name),
+        linkAs: (directory, as) => kernel.call('linkat', frame.fd, name, directory, as, 0),
       };
       if (found.type === 'directory') {
         if (skip && !tree.ignore.hasExceptions) continue;
