@@ -42,12 +42,19 @@ test('skopeo logs in, copies there and back, lists, inspects and deletes', {
     await skopeo('login', '--tls-verify=false', '-u', 'ana', '-p', passwords.ana ?? '', host);
     const name = `docker://${host}/ana/by-skopeo`;
     await skopeo('copy', '--preserve-digests', '--dest-tls-verify=false', `oci:${directory}/layout:v1`, `${name}:v1`);
-    await skopeo('copy', '--src-tls-verify=false', '--dest-tls-verify=false', `${name}:v1`, `${name}:v2`);
+    await skopeo(
+      'copy',
+      '--preserve-digests',
+      '--src-tls-verify=false',
+      '--dest-tls-verify=false',
+      `${name}:v1`,
+      `${name}:v2`,
+    );
     const tags = JSON.parse(await skopeo('list-tags', '--tls-verify=false', name)) as { Tags: string[] };
     assert.deepEqual(tags.Tags, ['v1', 'v2']);
     const raw = await skopeo('inspect', '--raw', '--tls-verify=false', `${name}:v2`);
     assert.equal(raw, image.manifest.bytes.toString());
-    await skopeo('copy', '--src-tls-verify=false', `${name}:v1`, `oci:${directory}/back:v1`);
+    await skopeo('copy', '--preserve-digests', '--src-tls-verify=false', `${name}:v1`, `oci:${directory}/back:v1`);
     const back = readFileSync(`${directory}/back/blobs/${image.layer.digest.replace(':', '/')}`);
     assert.deepEqual(back, image.layer.bytes);
     await skopeo('delete', '--tls-verify=false', `${name}:v1`);
