@@ -55,6 +55,8 @@ else
       await ok('exec', 'one', 'sh', '-c', 'echo mine > /root/note; chown 1000:50 /root/note');
       assert.equal(await ok('exec', '-u', 'ana', 'one', 'id', '-u'), '1000\n');
       assert.match(await ok('exec', 'one', 'cat', '/proc/self/uid_map'), /^\s+0\s+500000\s+65536$/m);
+      const { code, stderr } = await engine.gantry(['cp', 'one:/root/note', '-']);
+      assert.deepEqual([code, /user namespace of its own.*stop it first/.test(stderr)], [1, true], stderr);
       await ok('restart', '-t', '0', 'one');
       assert.equal(
         await ok('exec', 'one', 'stat', '-c', '%u:%g', '/root/note'),

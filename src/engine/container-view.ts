@@ -43,6 +43,11 @@ export function openContainerView(context: Context, nameOrId: string): Promise<C
   const turn = context.lives.exclusive(id, async () => {
     const container = context.store.find(id);
     const running = container.state.status === 'running' || container.state.status === 'paused';
+    if (running && container.userRange !== undefined)
+      throw new GantryError(
+        'unsupported',
+        `${container.name} runs in a user namespace of its own (--userns auto): its files cannot be reached from outside meanwhile; stop it first`,
+      );
     const root = running ? await runningRoot(context, container) : await restingRoot(context, container);
     const released = Promise.withResolvers<void>();
     let open = true;

@@ -89,11 +89,12 @@ export function securityOf(
         throw wrong(option, `known are apparmor, label, no-new-privileges and seccomp`);
     }
   }
+  const apparmorProfile = apparmor ?? (options.privileged ? 'unconfined' : undefined);
   const seccomp = seccompOf(profile, options.privileged ?? false, capabilities);
   return {
     noNewPrivileges,
     ...(seccomp === undefined ? {} : { seccomp }),
-    ...(apparmor === undefined || !modules.apparmor ? {} : { apparmorProfile: apparmor }),
+    ...(apparmorProfile === undefined || !modules.apparmor ? {} : { apparmorProfile }),
     ...(label === undefined
       ? {}
       : {
