@@ -38,7 +38,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** @throws GantryError as `Manifests.find` */
 export async function imageFacts(
-  { manifests, blobs }: { readonly manifests: Manifests; readonly blobs: Pick<Blobs, 'read'> },
+  {
+    manifests,
+    blobs,
+  }: { readonly manifests: Pick<Manifests, 'find' | 'read' | 'tagsOf'>; readonly blobs: Pick<Blobs, 'read'> },
   repository: Repository,
   reference: string,
 ): Promise<ImageFacts> {
@@ -97,7 +100,7 @@ async function readConfig(blobs: Pick<Blobs, 'read'>, repository: Repository, di
   }
 }
 
-function sizeHere(manifests: Manifests, repository: Repository, digest: string): number {
+function sizeHere(manifests: Pick<Manifests, 'find'>, repository: Repository, digest: string): number {
   try {
     return manifests.find(repository, digest).imageSize;
   } catch (error) {
