@@ -214,8 +214,8 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
         (config) => Object.assign(config.linux as object, { resources: { memory: { limit: '1g' } } }),
       ],
       [
-        /\/linux\/netDevices is .*does not support it/,
-        (config) => Object.assign(config.linux ?? {}, { netDevices: { eth1: { name: 'eth0' } } }),
+        /\/linux\/intelRdt is .*does not support it/,
+        (config) => Object.assign(config.linux ?? {}, { intelRdt: { closID: 'x' } }),
       ],
       [
         /\/root\/path is ".*no-such-root"; there is no such directory/,

@@ -212,6 +212,16 @@ export const rtnetlink = {
             ),
           ]),
     ),
+  /** Into another network namespace, under a new name there. @throws EEXIST where that is taken */
+  moveLink: (index: number, nsFd: number, name: string): NetlinkMessage =>
+    message(
+      rtm.newLink,
+      0,
+      interfaceInfo(index, undefined),
+      u32Attribute(ifla.netNsFd, nsFd),
+      textAttribute(ifla.name, name),
+    ),
+
   createStacked: ({ kind, mode, parent, nsFd, ...settings }: StackedLink): NetlinkMessage =>
     message(
       rtm.newLink,

@@ -198,7 +198,8 @@ test('what cannot be is refused, naming the field', () => {
     [{ timeOffsets: { monotonic: { secs: 1 } } }, /timeOffsets needs a time namespace/],
     [{ memoryPolicy: { mode: 'MPOL_ODD' } }, /memoryPolicy\.mode "MPOL_ODD"/],
     [{ personality: { domain: 'BSD' } }, /personality\.domain "BSD"/],
-    [{ netDevices: { eth1: {} } }, /netDevices/],
+    [{ netDevices: { eth1: { name: 'a/b' } } }, /netDevices eth1: "a\/b"/],
+    [{ namespaces: [{ type: 'mount' }], netDevices: { eth1: {} } }, /netDevices eth1: it needs a network namespace/],
     [{ devices: [{ path: '/dev/x', type: 'c' }] }, /needs major and minor/],
     [{ sysctl: { 'user.max_user_namespaces': '1' } }, /user\.max_user_namespaces/],
   ];

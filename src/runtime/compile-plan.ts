@@ -16,6 +16,7 @@ import {
   hostIdOf,
   userNamespaceSlot,
 } from './namespace-steps.ts';
+import { checkNetDevices } from './net-devices.ts';
 import type { PlanStep } from './plan.ts';
 import { Preparation } from './preparation.ts';
 import {
@@ -138,8 +139,6 @@ function checkLinux(spec: RuntimeSpec, host: PlanHost): void {
   requireSelinux(linux.mountLabel, host.modules ?? noModules, 'linux.mountLabel');
   if (linux.intelRdt !== undefined)
     throw new GantryError('unsupported', 'linux.intelRdt: cache and bandwidth groups are not supported; leave it out');
-  if (Object.keys(linux.netDevices ?? {}).length > 0)
-    throw new GantryError('unsupported', 'linux.netDevices: moving devices of the host is not supported; leave it out');
 }
 
 /** Paths that hide something; those below a mount come after it. */
@@ -223,6 +222,7 @@ export function compileContainer(input: ContainerPlanInput): readonly PlanStep[]
   const preparation = new Preparation();
   const userNamespace = userNamespaceSlot(linux, preparation);
   const own = ownNamespaces(linux, host);
+  checkNetDevices(linux, own.has('network'));
   const inUserNamespace = userNamespace !== undefined;
   const ownsNetwork = linux.namespaces?.some(({ type, path }) => type === 'network' && path === undefined) ?? false;
   const world: MountWorld = {

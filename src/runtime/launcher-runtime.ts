@@ -6,6 +6,7 @@ import { compileContainer, compileExec, execTargetOf, type PlanHost } from './co
 import type { ContainerRuntime, CreateTask, ExecTask, Task } from './container-runtime.ts';
 import { type Subject, stateOf } from './hook-steps.ts';
 import type { CgroupDirectory } from './namespace-steps.ts';
+import { moveNetDevices } from './net-devices.ts';
 import type { PlanStep } from './plan.ts';
 import { cgroupDirectories, planHost } from './plan-host.ts';
 import { runPoststartHooks, runPoststopHooks } from './run-hooks.ts';
@@ -66,6 +67,12 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
       cgroup = cgroups().create(record.cgroupsPath, spec.linux?.resources ?? {});
       const steps = containerSteps(request, cgroup, record);
       const { connection, process } = await spawner.spawn(steps);
+      try {
+        moveNetDevices(spec.linux?.netDevices, process.pid);
+      } catch (error) {
+        connection.close(); // nobody is left who could start it: the shim ends the process
+        throw error;
+      }
       const task = taskOf(record, directory, connection, process, cgroup, steps);
       if (!signal?.aborted) return task;
       connection.close(); // nobody is left who could start it: the shim ends the process

@@ -2,7 +2,7 @@ import { GantryError } from '#errors/index.ts';
 import { isObject, shown } from './config-rules.ts';
 
 /** Parts of the specification that are understood and not carried out; `*` stands for every entry of a list. */
-const notBuilt: readonly string[] = ['/linux/intelRdt', '/linux/netDevices'];
+const notBuilt: readonly string[] = ['/linux/intelRdt'];
 
 /** Whether a part of the configuration is carried out; `pointer` as in the list above. */
 export const isBuilt = (pointer: string): boolean => !notBuilt.includes(pointer);

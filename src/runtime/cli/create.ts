@@ -4,6 +4,7 @@ import { GantryError } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/index.ts';
 import type { Process, RuntimeSpec } from '#oci/index.ts';
 import { compileContainer } from '../compile-plan.ts';
+import { moveNetDevices } from '../net-devices.ts';
 import { cgroupDirectories, planHost } from '../plan-host.ts';
 import { seccompFilterOf } from '../seccomp-filter.ts';
 import type { OptionRules } from './arguments.ts';
@@ -119,6 +120,16 @@ function makeCgroup(cgroups: Cgroups, spec: RuntimeSpec, place: CgroupPlace, { r
   }
 }
 
+/** The host's mounts are prepared by root, in the host (preparation.ts). @throws GantryError unsupported */
+function refuseWithoutRoot(): void {
+  const uid = process.geteuid?.() ?? 0;
+  if (uid !== 0)
+    throw new GantryError(
+      'unsupported',
+      `user ${uid} cannot make containers: gantry-runtime needs root; run it as root, with a user namespace in config.json`,
+    );
+}
+
 export interface Created {
   readonly state: ContainerState;
   readonly process: LaunchedProcess;
@@ -132,6 +143,7 @@ export interface Created {
 export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
   const { id, root } = context;
   directoryOf(root, id); // a bad id is refused first
+  refuseWithoutRoot();
   const bundle = resolve(context.options.text('bundle') ?? '.');
   const fds = preservedFds(context);
   const spec = withEnvironment(readConfig(bundle), fds.env);
@@ -174,6 +186,11 @@ export async function createContainer(context: Context, options: { readonly fore
     cgroup: [],
     annotations: spec.annotations ?? {},
   };
+  if (options.foreground && Object.keys(spec.linux?.netDevices ?? {}).length > 0)
+    throw new GantryError(
+      'unsupported',
+      'run: linux.netDevices must be there before the start; use create and start, or run --detach',
+    );
   const directory = makeStateDirectory(root, id);
   try {
     writeState(directory, state);
@@ -190,6 +207,7 @@ export async function createContainer(context: Context, options: { readonly fore
         foreground: options.foreground,
         ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
       });
+      moveNetDevices(spec.linux?.netDevices, launched.pid);
       const alive = { ...state, cgroup: made.directories, pid: launched.pid, startTime: launched.startTime };
       writeState(directory, alive);
       writePidFile(context, launched.pid);
