@@ -9,7 +9,7 @@ import { busyboxRootfs } from '../../e2e/harness/images.ts';
 import { until } from '../../e2e/harness/program.ts';
 import { type Contender, measure, print } from '../harness/measure.ts';
 import { inNamespace, installed, makeNamespace, startDocker } from '../harness/peers.ts';
-import { callApi } from './call-api.ts';
+import { api as callApi } from '../start/engines.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
 const seconds = Number(process.argv[3] ?? 3);
@@ -29,7 +29,8 @@ const ports = (first: number, count: number) =>
 
 /** Creates and starts a container that sleeps. */
 async function start({ socket }: Peer, PortBindings: object): Promise<{ id: string; pid: number }> {
-  const body = { Image: 'busybox', Cmd: ['sleep', '600'], HostConfig: { PortBindings, Init: true } };
+  const ExposedPorts = Object.fromEntries(Object.keys(PortBindings).map((port) => [port, {}]));
+  const body = { Image: 'busybox', Cmd: ['sleep', '600'], ExposedPorts, HostConfig: { PortBindings, Init: true } };
   const { Id } = (await callApi(socket, 'POST', '/containers/create', body)) as { Id: string };
   await callApi(socket, 'POST', `/containers/${Id}/start`);
   const { State } = (await callApi(socket, 'GET', `/containers/${Id}/json`)) as { State: { Pid: number } };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { commandsOf } from '../harness/commands.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
 
 describe('gantry network and gantry port', () => {
@@ -8,11 +9,7 @@ describe('gantry network and gantry port', () => {
     engine = await startEngine(['--default-address-pool', 'base=10.197.0.0/16,size=26']);
   });
   after(() => engine[Symbol.asyncDispose]());
-  const ok = async (...args: string[]) => {
-    const { code, stdout, stderr } = await engine.gantry(args);
-    assert.equal(code, 0, `gantry ${args.join(' ')}: ${stderr}`);
-    return stdout.trim();
-  };
+  const { ok, refused } = commandsOf((args) => engine.gantry(args));
 
   test('create, connect, inspect, disconnect, rm and prune', async () => {
     const id = await ok('network', 'create', '--label', 'a=b', '-o', 'com.docker.network.driver.mtu=1300', 'mine');
@@ -32,10 +29,11 @@ describe('gantry network and gantry port', () => {
     assert.deepEqual(inspected.split(';').toSorted(), ['', 'other 10.197.0.33/26', 'web 10.197.0.2/26']);
     assert.match(await ok('network', 'ls'), /mine\s+bridge\s+local/);
     await ok('network', 'disconnect', 'mine', 'other');
-    const again = await engine.gantry(['network', 'disconnect', 'mine', 'other']);
-    assert.match(again.stderr, /container other is not connected to network mine/);
-    const inUse = await engine.gantry(['network', 'rm', 'mine']);
-    assert.match(inUse.stderr, /network mine has active endpoints \(name:"web"/);
+    assert.match(
+      await refused('network', 'disconnect', 'mine', 'other'),
+      /container other is not connected to network mine/,
+    );
+    assert.match(await refused('network', 'rm', 'mine'), /network mine has active endpoints \(name:"web"/);
     await ok('rm', '-f', 'web', 'other');
     assert.equal(await ok('network', 'prune', '-f'), 'Deleted Networks:\nmine');
   });
@@ -47,8 +45,7 @@ describe('gantry network and gantry port', () => {
     await ok('start', '-a', 'later');
     assert.equal(await ok('logs', 'later'), '2');
     await ok('network', 'rm', 'late');
-    const { stderr } = await engine.gantry(['start', 'later']);
-    assert.match(stderr, /network late not found: container later is connected to it/);
+    assert.match(await refused('start', 'later'), /network late not found: container later is connected to it/);
     await ok('network', 'create', 'late');
     assert.equal((await ok('start', '-a', 'later')).trim(), '2');
     await ok('network', 'rm', 'late');

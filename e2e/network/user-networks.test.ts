@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { commandsOf } from '../harness/commands.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { until } from '../harness/program.ts';
 
@@ -11,16 +12,7 @@ describe('networks that people make', () => {
   });
   after(() => engine[Symbol.asyncDispose]());
 
-  const ok = async (...args: string[]) => {
-    const { code, stdout, stderr } = await engine.docker(args);
-    assert.equal(code, 0, `docker ${args.join(' ')}: ${stderr}`);
-    return stdout.trim();
-  };
-  const refused = async (...args: string[]) => {
-    const { code, stderr } = await engine.docker(args);
-    assert.notEqual(code, 0, `docker ${args.join(' ')} was not refused`);
-    return stderr;
-  };
+  const { ok, refused } = commandsOf((args) => engine.docker(args));
   const sleeper = (name: string, ...flags: string[]) =>
     ok('run', '-d', '--init', '--name', name, ...flags, 'busybox', 'sleep', '600');
   const inside = (name: string, ...command: string[]) => ok('exec', name, ...command);

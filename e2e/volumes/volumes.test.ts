@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { commandsOf } from '../harness/commands.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
 
 describe('volumes and mounts, by the stock docker client', () => {
@@ -20,16 +21,7 @@ describe('volumes and mounts, by the stock docker client', () => {
     engine = await startEngine();
   });
   after(() => engine[Symbol.asyncDispose]());
-  const ok = async (...args: string[]) => {
-    const { code, stdout, stderr } = await engine.docker(args);
-    assert.equal(code, 0, `docker ${args.join(' ')}: ${stderr}`);
-    return stdout.trim();
-  };
-  const refused = async (...args: string[]) => {
-    const { code, stderr } = await engine.docker(args);
-    assert.notEqual(code, 0, `docker ${args.join(' ')} was not refused`);
-    return stderr;
-  };
+  const { ok, refused } = commandsOf((args) => engine.docker(args));
   const sh = (flags: string[], script: string) => ok('run', '--rm', ...flags, 'busybox', 'sh', '-c', script);
   const directory = (name: string) => {
     const path = `${engine.root}/${name}`;

@@ -20,6 +20,18 @@ export function networksOf(container: Container): Record<string, object> {
   return mode.startsWith('container:') ? {} : { [mode]: endpointShape({}, '', undefined) };
 }
 
+/** An endpoint's own facts, as Docker repeats them wherever it shows one. */
+const addressesOf = (endpoint: Endpoint | undefined) => ({
+  EndpointID: endpoint?.id ?? '',
+  Gateway: endpoint?.gateway ?? '',
+  IPAddress: endpoint?.address ?? '',
+  IPPrefixLen: endpoint?.prefixLength ?? 0,
+  IPv6Gateway: endpoint?.gateway6 ?? '',
+  GlobalIPv6Address: endpoint?.address6 ?? '',
+  GlobalIPv6PrefixLen: endpoint?.prefixLength6 ?? 0,
+  MacAddress: endpoint?.mac ?? '',
+});
+
 function endpointShape(request: NetworkRequest, networkId: string, endpoint: Endpoint | undefined) {
   const { address, address6, aliases, links } = request;
   return {
@@ -32,15 +44,8 @@ function endpointShape(request: NetworkRequest, networkId: string, endpoint: End
           },
     Links: links ?? null,
     Aliases: aliases ?? null,
-    MacAddress: endpoint?.mac ?? '',
     NetworkID: networkId,
-    EndpointID: endpoint?.id ?? '',
-    Gateway: endpoint?.gateway ?? '',
-    IPAddress: endpoint?.address ?? '',
-    IPPrefixLen: endpoint?.prefixLength ?? 0,
-    IPv6Gateway: endpoint?.gateway6 ?? '',
-    GlobalIPv6Address: endpoint?.address6 ?? '',
-    GlobalIPv6PrefixLen: endpoint?.prefixLength6 ?? 0,
+    ...addressesOf(endpoint),
     DriverOpts: null,
     DNSNames: endpoint === undefined || endpoint.networkName === 'bridge' ? null : endpoint.names,
   };
@@ -68,14 +73,7 @@ export function networkSettingsOf(container: Container) {
     SandboxID: 'pid' in container.state ? container.id : '',
     SandboxKey: 'pid' in container.state ? `/proc/${container.state.pid}/ns/net` : '',
     Ports: container.endpoints === undefined ? {} : ports,
-    EndpointID: endpoint?.id ?? '',
-    Gateway: endpoint?.gateway ?? '',
-    IPAddress: endpoint?.address ?? '',
-    IPPrefixLen: endpoint?.prefixLength ?? 0,
-    IPv6Gateway: endpoint?.gateway6 ?? '',
-    GlobalIPv6Address: endpoint?.address6 ?? '',
-    GlobalIPv6PrefixLen: endpoint?.prefixLength6 ?? 0,
-    MacAddress: endpoint?.mac ?? '',
+    ...addressesOf(endpoint),
     Networks: networksOf(container),
   };
 }
