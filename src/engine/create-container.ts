@@ -8,6 +8,7 @@ import type { Container, ContainerOptions, Containers } from './engine.ts';
 import { generateName } from './names.ts';
 import { portRequests } from './published-ports.ts';
 import { signalNumber } from './signals.ts';
+import { impossibleCapabilities } from './spec/capabilities.ts';
 import { checkLimits } from './spec/check-limits.ts';
 import { thisMachine } from './spec/machine.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
@@ -78,5 +79,8 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   store.put(container);
   undo.move();
   context.tell(container, 'create');
-  return { container, warnings };
+  return {
+    container,
+    warnings: [...warnings, ...impossibleCapabilities(request, thisMachine().capabilities)],
+  };
 }

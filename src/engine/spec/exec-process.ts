@@ -2,7 +2,6 @@ import { GantryError } from '#errors/index.ts';
 import type { Process } from '#oci/index.ts';
 import type { Container, ExecOptions } from '../engine.ts';
 import { capabilitiesOf, capabilitySets } from './capabilities.ts';
-import { allCapabilities } from './defaults.ts';
 import { mergeEnv } from './environment.ts';
 import { type Machine, thisMachine } from './machine.ts';
 import { resolveUser } from './resolve-user.ts';
@@ -22,7 +21,7 @@ export function composeExecProcess(input: {
   /** Where it runs; this host where it is left out. */
   readonly machine?: Machine;
 }): Process {
-  const { container, options, machine: { modules } = thisMachine() } = input;
+  const { container, options, machine: { modules, capabilities: possible } = thisMachine() } = input;
   const account = resolveUser(
     options.user ?? container.resolved.user,
     input.passwd,
@@ -32,7 +31,7 @@ export function composeExecProcess(input: {
   const cwd = options.workingDir ?? container.resolved.workingDir;
   if (!cwd.startsWith('/'))
     throw new GantryError('invalid', `the working directory '${cwd}' is invalid, it needs to be an absolute path`);
-  const bounding = options.privileged ? allCapabilities : capabilitiesOf(container.options);
+  const bounding = capabilitiesOf(options.privileged ? { privileged: true } : container.options, possible);
   const env = mergeEnv(
     [
       ['engine', [...(options.terminal ? ['TERM=xterm'] : []), `HOME=${account.home}`]],

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { openCgroups } from '#linux/index.ts';
 import { type LimitAbilities, parseCpuList } from './check-limits.ts';
+import { allCapabilities } from './defaults.ts';
 import type { SecurityModules } from './security.ts';
 import type { LimitsOfEngine } from './ulimits.ts';
 
@@ -9,13 +10,20 @@ export interface Machine {
   readonly limits: LimitAbilities;
   readonly ulimits: LimitsOfEngine;
   readonly modules: SecurityModules;
+  /** Those that the engine has itself: it can give no others. */
+  readonly capabilities: readonly string[];
 }
 
 let found: Machine | undefined;
 
 /** The machine this engine runs on. */
 export function thisMachine(): Machine {
-  found ??= { limits: limitAbilities(), ulimits: ulimitsOfEngine(), modules: securityModules() };
+  found ??= {
+    limits: limitAbilities(),
+    ulimits: ulimitsOfEngine(),
+    modules: securityModules(),
+    capabilities: ownCapabilities(),
+  };
   return found;
 }
 
@@ -84,10 +92,14 @@ const titles: Readonly<Record<string, string>> = {
   'Max realtime timeout': 'rttime',
 };
 
-const CAP_SYS_RESOURCE = 24n;
+/** proc_pid_status(5): the permitted ones. */
+function ownCapabilities(): readonly string[] {
+  const [, hex = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(text('/proc/self/status')) ?? [];
+  const bits = BigInt(`0x${hex}`);
+  return allCapabilities.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n);
+}
 
 function ulimitsOfEngine(): LimitsOfEngine {
-  const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(text('/proc/self/status')) ?? [];
   const rows = text('/proc/self/limits')
     .split('\n')
     .flatMap((line): readonly (readonly [string, number])[] => {
@@ -95,7 +107,7 @@ function ulimitsOfEngine(): LimitsOfEngine {
       const name = titles[title];
       return name === undefined || hard === 'unlimited' ? [] : [[name, Number(hard)]];
     });
-  return { mayRaise: ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n, hard: new Map(rows) };
+  return { mayRaise: ownCapabilities().includes('CAP_SYS_RESOURCE'), hard: new Map(rows) };
 }
 
 const securityModules = (): SecurityModules => ({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerOptions } from '../engine.ts';
+import { capabilitiesOf, impossibleCapabilities } from './capabilities.ts';
 import { thisMachine } from './machine.ts';
 import { resolveUser } from './resolve-user.ts';
 import { composeSpec } from './runtime-spec.ts';
@@ -113,4 +114,16 @@ test('resolveUser reads the image, not the host', () => {
   });
   assert.throws(() => resolveUser('eve', passwd, group), /unable to find user eve/);
   assert.throws(() => resolveUser('4294967295', passwd, group), /in range/);
+});
+
+test('capabilities are those that the engine has itself; one asked for by name is told of', () => {
+  const possible = ['CAP_CHOWN', 'CAP_NET_ADMIN'];
+  assert.deepEqual(capabilitiesOf({ privileged: true }, possible), possible);
+  assert.deepEqual(capabilitiesOf({ capAdd: ['ALL'], capDrop: ['chown'] }, possible), ['CAP_NET_ADMIN']);
+  assert.deepEqual(capabilitiesOf({ capDrop: ['ALL'], capAdd: ['SYS_ADMIN', 'NET_ADMIN'] }, possible), [
+    'CAP_NET_ADMIN',
+  ]);
+  assert.deepEqual(impossibleCapabilities({ capAdd: ['sys_admin', 'ALL', 'CHOWN'] }, possible), [
+    'The engine itself lacks CAP_SYS_ADMIN, so the container does not get it.',
+  ]);
 });

@@ -116,9 +116,9 @@ export function composeSpec(input: ComposeInput): {
     ]),
   ];
 
-  const capabilities = capabilitiesOf(options);
-  provenance['process.capabilities'] = options.privileged || options.capAdd || options.capDrop ? 'user' : 'default';
   const machine = input.machine ?? thisMachine();
+  const capabilities = capabilitiesOf(options, machine.capabilities);
+  provenance['process.capabilities'] = options.privileged || options.capAdd || options.capDrop ? 'user' : 'default';
   const security = securityOf(options, capabilities, machine.modules);
   provenance['linux.seccomp'] = options.securityOptions === undefined ? 'default' : 'user';
   const resources = resourcesOf(options, input.host?.blockDevices);
