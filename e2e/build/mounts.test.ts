@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
+import { contextFolder, type Files } from './context-folder.ts';
 
 let engine: Engine;
 before(async () => {
@@ -10,20 +11,10 @@ before(async () => {
 });
 after(() => engine[Symbol.asyncDispose]());
 
-let count = 0;
-/** A directory with these files. */
-function contextOf(files: Readonly<Record<string, string>>): string {
-  const directory = `${engine.root}/context-${count++}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(`${directory}/${name}`.replace(/\/[^/]*$/, ''), { recursive: true });
-    writeFileSync(`${directory}/${name}`, text, 'latin1');
-    chmodSync(`${directory}/${name}`, 0o755);
-  }
-  return directory;
-}
-const build = (files: Readonly<Record<string, string>>, args: readonly string[] = [], env = {}) =>
+const contextOf = (files: Files) => contextFolder(engine, files);
+const build = (files: Files, args: readonly string[] = [], env = {}) =>
   engine.gantry(['build', '--progress=plain', ...args, contextOf(files)], { env });
-async function built(files: Readonly<Record<string, string>>, args: readonly string[] = [], env = {}): Promise<string> {
+async function built(files: Files, args: readonly string[] = [], env = {}): Promise<string> {
   const { code, stdout, stderr } = await build(files, args, env);
   assert.equal(code, 0, stdout + stderr);
   return stdout;
@@ -57,6 +48,26 @@ RUN --mount=type=tmpfs,target=/scratch,size=1m touch /scratch/x && ! dd if=/dev/
   assert.doesNotMatch(again, /not cached/);
   const changed = await built({ ...files, 'sub/one': 'two\n' });
   assert.match(changed, /not cached: what is mounted was/);
+});
+
+test('a hostile mount source stays inside its tree', async () => {
+  writeFileSync(`${engine.root}/outside`, 'host');
+  const context = contextOf({ Dockerfile: 'FROM busybox\nRUN --mount=type=bind,source=link,target=/m cat /m\n' });
+  symlinkSync(`${engine.root}/outside`, `${context}/link`);
+  const led = await engine.gantry(['build', context]);
+  assert.match(led.stderr, /link/);
+  assert.doesNotMatch(led.stdout, /host/);
+  const climbing = await build({ Dockerfile: 'FROM busybox\nRUN --mount=type=bind,source=../..,target=/m ls /m\n' });
+  assert.match(climbing.stderr, /forbidden path outside the build context/);
+  const swapped = await build({
+    Dockerfile: `FROM busybox AS evil
+RUN mkdir /a && ln -s ${engine.root} /a/out
+FROM busybox
+RUN --mount=type=bind,from=evil,source=/a/out,target=/m cat /m/outside
+`,
+  });
+  assert.notEqual(swapped.code, 0);
+  assert.doesNotMatch(swapped.stdout, /^#\d+ [\d.]+ host/m);
 });
 
 test('RUN --mount=type=cache survives between builds, by id, with an owner and a first content', async () => {

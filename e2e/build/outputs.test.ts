@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
+import { contextFolder, type Files } from './context-folder.ts';
 
 let engine: Engine;
 before(async () => {
@@ -12,21 +13,13 @@ before(async () => {
 });
 after(() => engine[Symbol.asyncDispose]());
 
-let count = 0;
-function contextOf(files: Readonly<Record<string, string>>): string {
-  const directory = `${engine.root}/context-${count++}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(`${directory}/${name}`.replace(/\/[^/]*$/, ''), { recursive: true });
-    writeFileSync(`${directory}/${name}`, text);
-  }
-  return directory;
-}
+const contextOf = (files: Files) => contextFolder(engine, files);
 async function ok(args: readonly string[], env = {}): Promise<string> {
   const { code, stdout, stderr } = await engine.gantry(args, { env });
   assert.equal(code, 0, stdout + stderr);
   return stdout;
 }
-const build = (files: Readonly<Record<string, string>>, args: readonly string[] = [], env = {}) =>
+const build = (files: Files, args: readonly string[] = [], env = {}) =>
   ok(['build', '--progress=plain', ...args, contextOf(files)], env);
 
 const rootfs = {
@@ -151,7 +144,7 @@ test('--squash makes one layer of many, and --check names mistakes by their rule
 test('why a step runs again is told to the file, variable and argument that differ', async () => {
   const Dockerfile = 'FROM busybox\nARG V=1\nENV E=1\nRUN echo $V$E > /v\nCOPY src /src\nRUN ls /src > /l\n';
   const files = { Dockerfile, 'src/a': '1', 'src/b': '2' };
-  const why = (changed: Readonly<Record<string, string>>, args: readonly string[] = []) =>
+  const why = (changed: Files, args: readonly string[] = []) =>
     build({ ...files, ...changed }, ['--explain-cache', ...args]);
   assert.match(await why({}), /MISS \[2\/4\] RUN .*\n\s+(?:it was never run before|no step like it)/);
   assert.match(await why({}), /HIT {2}\[2\/4\].*\nHIT {2}\[3\/4\].*\nHIT {2}\[4\/4\]/);

@@ -1,6 +1,6 @@
 import { duplexPair, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import type { BuildEvent, CacheRecord, PruneRequest } from '#builder/index.ts';
+import type { BuildEvent, BuildRequest, CacheRecord, PruneRequest } from '#builder/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { buildRequestOf, credentialsByHost } from './build-request.ts';
 import { type ClientSessions, createClientSessions } from './build-sessions.ts';
@@ -28,15 +28,21 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
 
   app.post<{ Querystring: Query; Body: Readable }>('/build', async (request, reply) => {
     const { query, headers, body } = request;
-    if (query.version === '2')
-      throw new GantryError('unsupported', 'BuildKit sessions are not supported yet; set DOCKER_BUILDKIT=0');
     const tags = new URL(request.raw.url ?? '/', 'http://engine').searchParams.getAll('t');
     const signal = clientSignal(reply);
     const client = query.gantrysession ? sessions.get(query.gantrysession) : undefined;
     const session = client === undefined ? undefined : { client, signal };
-    const build = buildRequestOf(query, body, tags, credentialsByHost(headers['x-registry-config']), session);
-    if (build.output === 'rootfs' && client === undefined)
-      throw new GantryError('unsupported', 'an output of files needs a session, which `gantry build` opens');
+    let build: BuildRequest;
+    try {
+      if (query.version === '2')
+        throw new GantryError('unsupported', 'BuildKit sessions are not supported yet; set DOCKER_BUILDKIT=0');
+      build = buildRequestOf(query, body, tags, credentialsByHost(headers['x-registry-config']), session);
+      if (build.output === 'rootfs' && client === undefined)
+        throw new GantryError('unsupported', 'an output of files needs a session, which `gantry build` opens');
+    } catch (error) {
+      await drain(body);
+      throw error;
+    }
     const quiet = flag(query.q);
     const wantsSteps = flag(query.steps);
     return jsonLines(reply, async (send) => {
@@ -57,6 +63,7 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
         if (quiet && imageId !== '') send({ stream: `${imageId}\n` });
       } catch (error) {
         if (!(error instanceof GantryError)) onError(error, 'build');
+        await drain(body);
         throw error;
       } finally {
         client?.close();
@@ -92,6 +99,15 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
   });
   app.get('/gantry/build/cache', async () => (await builder.usage()).map(cacheRecord));
   return sessions;
+}
+
+/** Takes what is still sent of a body: a client that is cut off while it sends never reads why. */
+async function drain(body: Readable): Promise<void> {
+  if (body.readableEnded || body.destroyed) return;
+  const over = Promise.withResolvers<void>();
+  for (const event of ['end', 'close', 'error']) body.once(event, () => over.resolve());
+  body.resume();
+  await over.promise;
 }
 
 /** One event as a line of the answer; `step` lines are for clients of ours, which ask for them. */
