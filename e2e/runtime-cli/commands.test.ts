@@ -12,7 +12,7 @@ import { openWorkbench, program, reasonToSkip, type Workbench } from './workbenc
 suite("gantry-runtime's further commands and options", { skip: reasonToSkip }, () => {
   let bench: Workbench;
   before(() => {
-    bench = openWorkbench('gtrc');
+    bench = openWorkbench();
   });
   afterEach(() => {
     bench.clear();
@@ -74,7 +74,14 @@ suite("gantry-runtime's further commands and options", { skip: reasonToSkip }, (
   test('exec --cgroup joins a cgroup below, which must be there', () => {
     start('gtrc-sub');
     bench.refuse(/--cgroup nothing: there is no cgroup/, 'exec', '--cgroup', 'nothing', 'gtrc-sub', 'id');
-    bench.refuse(/there is no cgroup \S*gtrc-sub\/nothing/, 'exec', '--cgroup', '../../nothing', 'gtrc-sub', 'id');
+    bench.refuse(
+      /there is no cgroup \S*\/gantry-rt-\d+\/\d+\/nothing/,
+      'exec',
+      '--cgroup',
+      '../../nothing',
+      'gtrc-sub',
+      'id',
+    );
     bench.refuse(/there is no controller "frob"/, 'exec', '--cgroup', 'frob:/', 'gtrc-sub', 'id');
     const here = bench.succeed('exec', '--cgroup', '/', 'gtrc-sub', 'cat', '/proc/self/cgroup');
     assert.match(here, /:\/$/m); // the cgroup namespace begins at the container's own

@@ -12,7 +12,7 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
   let root: string;
   let bundle: string;
   before(() => {
-    bench = openWorkbench('gtrt');
+    bench = openWorkbench();
     ({ home, root, bundle } = bench);
   });
   afterEach(() => bench.clear());
@@ -105,6 +105,7 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
   test('delete --force ends a running container and one that was never started', () => {
     configure('while :; do sleep 1000; done');
     succeed('run', '--detach', '--bundle', bundle, 'gtrt-a');
+    configure('exit 0');
     succeed('create', '--bundle', bundle, 'gtrt-b');
     const pids = ['gtrt-a', 'gtrt-b'].map((id) => state(id).pid);
     for (const id of ['gtrt-a', 'gtrt-b']) succeed('delete', '--force', id);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import type { RuntimeSpec } from '#oci/index.ts';
+import { cgroupDirectories, removeCgroup } from '../harness/cgroups.ts';
 import { project } from '../harness/program.ts';
 
 export const program = `${project}/bin/gantry-runtime`;
@@ -49,8 +50,10 @@ export interface Workbench extends Disposable {
   clear(): void;
 }
 
-/** @param prefix of the names of all containers and cgroups that are made with it, for `assertNothingLeft` */
-export function openWorkbench(prefix: string): Workbench {
+export function openWorkbench(): Workbench {
+  /** Below this each configuration has a cgroup of its own. */
+  const cgroup = `/gantry-rt-${process.pid}`;
+  let configured = 0;
   const home = mkdtempSync('/tmp/gantry-rt-');
   const root = `${home}/state`;
   const bundle = `${home}/bundle`;
@@ -99,16 +102,24 @@ export function openWorkbench(prefix: string): Workbench {
       const config = JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8')) as Writable<RuntimeSpec>;
       if (config.process !== undefined)
         config.process = { ...config.process, terminal: false, args: ['/bin/sh', '-c', script], env: ['PATH=/bin'] };
+      config.linux = { ...config.linux, cgroupsPath: `${cgroup}/${configured++}` };
       change(config);
       writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
     },
     assertNothingLeft() {
       assert.deepEqual(existsSync(root) ? readdirSync(root) : [], []);
-      assert.equal(execFileSync('find', ['/sys/fs/cgroup', '-name', `*${prefix}*`], { encoding: 'utf8' }), '');
+      for (const directory of cgroupDirectories(cgroup))
+        assert.deepEqual(
+          readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()),
+          [],
+        );
     },
     clear() {
       for (const id of succeed('list', '--quiet').split('\n').filter(Boolean)) runtime('delete', '--force', id);
     },
-    [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      removeCgroup(cgroup);
+      rmSync(home, { recursive: true, force: true });
+    },
   };
 }
