@@ -87,6 +87,20 @@ RUN --mount=type=cache,id=c,target=/cache,mode=0777,uid=5,gid=6,from=0,source=/s
   );
 });
 
+test('a cache mount can be taken out and brought to another id', async () => {
+  await built({ Dockerfile: 'FROM busybox\nRUN --mount=type=cache,id=from,target=/c echo kept > /c/file\n' });
+  const archive = `${engine.root}/mount.tar`;
+  assert.equal((await engine.gantry(['builder', 'export-mount', '-o', archive, 'from'])).code, 0);
+  const { code, stderr } = await engine.gantry(['builder', 'import-mount', '-i', archive, 'to']);
+  assert.equal(code, 0, stderr);
+  await built({ Dockerfile: 'FROM busybox\nRUN --mount=type=cache,id=to,target=/c cp /c/file /got\n' }, [
+    '-t',
+    'brought',
+  ]);
+  assert.equal(await inImage('brought', 'cat /got'), 'kept\n');
+  assert.match((await engine.gantry(['builder', 'export-mount', 'nothing'])).stderr, /no cache mount "nothing"/);
+});
+
 test('cache mounts lock as they are asked to: two builds share, wait, or get one each', async () => {
   const Dockerfile = (sharing: string, n: number) => `FROM busybox
 RUN --mount=type=cache,id=${sharing},target=/c,sharing=${sharing} \\

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { duplexPair, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { BuildEvent, BuildRequest, CacheRecord, PruneRequest } from '#builder/index.ts';
@@ -89,6 +90,24 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
   app.get<SessionRoute>('/gantry/build/:session/outputs/:name', async ({ params }, reply) =>
     reply.type('application/x-tar').send(await sessions.get(params.session).collect(params.name)),
   );
+
+  app.get<{ Querystring: Query }>('/gantry/build/mount', async ({ query }, reply) => {
+    const signal = clientSignal(reply);
+    await builder.exportMount(
+      query.id ?? '',
+      async (tar) => {
+        const over = once(tar, 'close');
+        reply.type('application/x-tar').send(tar);
+        await over;
+      },
+      signal,
+    );
+    return reply;
+  });
+  app.post<{ Querystring: Query; Body: Readable }>('/gantry/build/mount', async ({ query, body }, reply) => {
+    await builder.importMount(query.id ?? '', body, clientSignal(reply));
+    return reply.code(204).send();
+  });
 
   app.post<{ Querystring: Query }>('/build/prune', async ({ query }) => {
     const removed = await builder.prune(pruneRequestOf(query));

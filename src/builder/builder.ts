@@ -19,6 +19,10 @@ export interface Builder {
   ): Promise<{ imageId: string }>;
   /** Removes what is kept between builds. @throws GantryError conflict while a build runs */
   prune(request: PruneRequest): Promise<readonly CacheRecord[]>;
+  /** Gives what a cache mount holds as a tar, while no `locked` step has it. @throws GantryError not-found */
+  exportMount(id: string, take: (tar: Readable) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** Unpacks a tar into a cache mount, which is made if there is none of that id. @throws GantryError invalid, corrupt */
+  importMount(id: string, tar: Readable, signal: AbortSignal): Promise<void>;
   /** What is kept between builds, longest unused first. */
   usage(): Promise<readonly CacheRecord[]>;
 }

@@ -37,6 +37,8 @@ export interface CacheMounts {
     fill: ((directory: string) => Promise<void>) | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HeldCacheMount>;
+  /** Whether there is one of that id, for `shared` and `locked` steps. */
+  has(id: string): boolean;
   list(): Promise<readonly KeptCacheMount[]>;
   /** Removes one that nobody holds; false where somebody does. */
   remove(directory: string): Promise<boolean>;
@@ -102,9 +104,11 @@ export function createCacheMounts(root: string): CacheMounts {
   };
   const making = new Map<string, Promise<void>>();
 
+  const nameOf = (id: string) => createHash('sha256').update(id).digest('hex');
   return {
+    has: (id) => existsSync(`${root}/${nameOf(id)}-0`),
     async hold(request, fill, signal) {
-      const name = createHash('sha256').update(request.id).digest('hex');
+      const name = nameOf(request.id);
       const path = await choose(`${root}/${name}`, request.sharing, signal);
       try {
         const made = making.get(path) ?? make(path, request, fill).finally(() => making.delete(path));

@@ -15,6 +15,7 @@ import { receiveContext } from './build-context.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
 import { createCacheMounts } from './cache-mounts.ts';
 import { exportRecords, importRecords, withRecords } from './cache-records.ts';
+import { exportMount, importMount } from './carry-mounts.ts';
 import { createNamedTrees } from './context-trees.ts';
 import { detachAllBelow } from './host-mounts.ts';
 import type { Flights } from './keyed-step.ts';
@@ -178,6 +179,8 @@ export function createBuilder(
         throw new GantryError('conflict', `${running} builds are running; prune the cache when they are done`);
       return pruneCache({ driver, cache, cacheMounts }, request);
     },
+    exportMount: (id, take, signal) => exportMount(cacheMounts, id, take, signal),
+    importMount: (id, tar, signal) => importMount(cacheMounts, id, tar, signal),
     usage: () => listCache({ driver, cache, cacheMounts }),
   };
 }

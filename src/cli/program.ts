@@ -229,6 +229,16 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/builder-prune.ts'),
   },
   {
+    names: ['builder export-mount'],
+    summary: 'Save what a cache mount holds as a tar archive',
+    load: () => import('./commands/builder-export-mount.ts'),
+  },
+  {
+    names: ['builder import-mount'],
+    summary: 'Fill a cache mount from a tar archive',
+    load: () => import('./commands/builder-import-mount.ts'),
+  },
+  {
     names: ['builder du', 'buildx du'],
     summary: 'Show what the build cache takes on disk',
     load: () => import('./commands/builder-du.ts'),
