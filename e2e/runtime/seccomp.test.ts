@@ -77,6 +77,30 @@ test('an agent gets the listener with the container’s state, and decides on ca
   assert.equal(stdout, 'end\n');
 });
 
+test('an agent is told of an exec into the container that runs', async () => {
+  await using bench = new Workbench();
+  const listenerPath = `${bench.directory}/agent.sock`;
+  using socket = listenForDescriptor(listenerPath);
+  const seccomp = { ...allowAllBut({ names: ['chmod'], action: 'SCMP_ACT_NOTIFY' }), listenerPath };
+  let received = socket.receive();
+  const task = await bench.create(['sleep', '60'], { linux: { seccomp } });
+  await task.start();
+  kernel.call('close', (await received).fd);
+  received = socket.receive();
+  const exec = await task.exec({
+    id: 'e',
+    directory: bench.taskDirectory('e'),
+    process: bench.process(['true']),
+    stdio: { terminal: false, stdin: false },
+  });
+  const { pid } = exec;
+  await finish(exec);
+  const { fd, text } = await received;
+  kernel.call('close', fd);
+  const told = JSON.parse(text) as { pid: number; state: { status: string } };
+  assert.deepEqual([told.pid, told.state.status], [pid, 'running']);
+});
+
 test('an agent that is not there, or could not work, is told at create', async () => {
   await using bench = new Workbench();
   const refused = (seccomp: Partial<Seccomp>, message: RegExp) =>

@@ -28,7 +28,7 @@ import {
   type ProcessHost,
 } from './process-steps.ts';
 import { affinitySteps, schedulingSteps } from './scheduling-steps.ts';
-import { agentSteps, type SeccompFilter } from './seccomp-filter.ts';
+import { agentSteps, type SeccompFilter, whenRunning } from './seccomp-filter.ts';
 import { sysctlSteps } from './sysctl-steps.ts';
 
 /** Where our init is seen inside. */
@@ -288,7 +288,8 @@ const aroundClone = ({ before, clone, after }: CloneSteps, first: readonly PlanS
 
 /** Compiles one more process for a running container. Pure. @throws GantryError invalid | unsupported, naming the field */
 export function compileExec(input: ExecPlanInput): readonly PlanStep[] {
-  const { process, target, seccomp, host } = input;
+  const { process, target, host } = input;
+  const seccomp = whenRunning(input.seccomp);
   const { initial, final } = process.execCPUAffinity ?? {};
   const userNamespace = (target.namespaces & cloneFlags.user) !== 0;
   const asHost = userNamespace ? hostRightsSteps(process, hostIdOf(target.uidMappings, process.user.uid)) : [];

@@ -1,5 +1,5 @@
 import { GantryError } from '#errors/index.ts';
-import type { RuntimeSpec, Seccomp } from '#oci/index.ts';
+import type { RuntimeSpec, Seccomp, State } from '#oci/index.ts';
 import { aroundPid, type Subject, stateOf } from './hook-steps.ts';
 import { seccompFlags, tsyncByErrno } from './linux-flags.ts';
 import type { PlanStep } from './plan.ts';
@@ -10,8 +10,8 @@ import { compileSeccomp } from './seccomp/index.ts';
 export interface SeccompFilter {
   readonly flags: number;
   readonly program: Buffer;
-  /** Who decides on calls with SCMP_ACT_NOTIFY: a unix socket, and what it is told, around the pids. */
-  readonly agent?: { readonly path: string; readonly state: readonly string[] };
+  /** Who decides on calls with SCMP_ACT_NOTIFY: a unix socket, and what it is told but for the pids. */
+  readonly agent?: { readonly path: string; readonly metadata?: string; readonly state: Omit<State, 'pid'> };
 }
 
 function flagsOf({ flags = [] }: Seccomp): number {
@@ -56,16 +56,16 @@ export function seccompFilterOf(spec: RuntimeSpec, subject?: Subject): SeccompFi
     return { flags: flags & ~(seccompFlags.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV ?? 0), program };
   if (subject === undefined) throw new GantryError('internal', 'seccomp: the container has no id and bundle');
   const { listenerPath: path = '', listenerMetadata: metadata } = profile;
-  const state = aroundPid((pid) => ({
-    ociVersion: spec.ociVersion,
-    fds: ['seccompFd'],
-    pid,
-    ...(metadata === undefined ? {} : { metadata }),
-    state: stateOf(spec, subject, 'creating', pid),
-  }));
+  const { pid: _, ...state } = stateOf(spec, subject, 'creating', 0);
   const tsync = (flags & (seccompFlags.SECCOMP_FILTER_FLAG_TSYNC ?? 0)) !== 0 ? tsyncByErrno : 0;
-  return { flags: flags | tsync, program, agent: { path, state } };
+  return { flags: flags | tsync, program, agent: { path, state, ...(metadata === undefined ? {} : { metadata }) } };
 }
+
+/** The same filter for a process that joins the container when it runs. */
+export const whenRunning = (seccomp: SeccompFilter | undefined): SeccompFilter | undefined =>
+  seccomp?.agent === undefined
+    ? seccomp
+    : { ...seccomp, agent: { ...seccomp.agent, state: { ...seccomp.agent.state, status: 'running' } } };
 
 /** Reaches the agent, while the host's paths are there. */
 export const agentSteps = (seccomp: SeccompFilter | undefined): readonly PlanStep[] =>
@@ -79,6 +79,13 @@ export function loadSteps(seccomp: SeccompFilter | undefined): readonly PlanStep
   const { flags, program, agent } = seccomp;
   const about = 'loading the seccomp filter';
   if (agent === undefined) return [{ name: 'seccomp', args: [flags, program], about }];
-  const [before = '', between = '', after = ''] = agent.state;
+  const { metadata, state } = agent;
+  const [before = '', between = '', after = ''] = aroundPid((pid) => ({
+    ociVersion: state.ociVersion,
+    fds: ['seccompFd'],
+    pid,
+    ...(metadata === undefined ? {} : { metadata }),
+    state: { ...state, pid },
+  }));
   return [{ name: 'seccomp-notify', args: [flags, program, slots.agent, before, between, after], about }];
 }
