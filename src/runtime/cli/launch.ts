@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, readSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, readSync, writeFileSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { GantryError } from '#errors/index.ts';
 import { check, kernel, nativePath } from '#linux/index.ts';
@@ -15,9 +15,14 @@ const AT_FDCWD = -100;
 const S_IFIFO_0600 = 0o010600;
 const O_CLOEXEC = 0o2000000;
 
-/** @throws SyscallError */
+/**
+ * A fifo for a start. A process in a user namespace is nobody to the host, and must open it: it does so by a descriptor;
+ * the directory keeps all others away.
+ * @throws SyscallError
+ */
 export function makeFifo(path: string): void {
   check(kernel.call('mknodat', AT_FDCWD, path, S_IFIFO_0600, 0), 'mknodat', path);
+  chmodSync(path, 0o622);
 }
 
 /** How a process is launched, beside its plan. */
