@@ -81,4 +81,12 @@ describe('stats', () => {
     assert.match((await docker('stats', '--no-stream', 'busy', 'quiet')).replace(/\s+$/gm, ''), row);
     assert.match(await ok('stats', '--no-stream', '--format', '{{.Name}}={{.PIDs}}', 'quiet'), /^quiet=1$/m);
   });
+
+  test('top takes ps\u2019s list of columns', async () => {
+    assert.match(
+      await ok('top', 'quiet', '-o', 'pid,comm,args'),
+      /^PID\s+COMMAND\s+COMMAND\n\d+\s+sleep\s+sleep 1000$/m,
+    );
+    assert.match(await docker('top', 'quiet', '-o', 'pid,comm'), /^\d+\s+sleep\s*$/m);
+  });
 });

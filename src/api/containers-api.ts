@@ -4,6 +4,7 @@ import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { inspectionOf, summaryOf } from './container-shapes.ts';
 import { containerUpdateOf, type UpdateBody } from './container-update.ts';
 import type { ApiDeps } from './deps.ts';
+import { psColumns } from './ps-columns.ts';
 import { filters, flag, integer, labelsFit, pattern, type Query, refuseFilters, time } from './query.ts';
 import { statsApi } from './stats-api.ts';
 import { clientSignal, frame, write } from './streams.ts';
@@ -157,12 +158,11 @@ export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
     return reply;
   });
   app.get<Route>('/containers/:id/top', async ({ params, query }) => {
-    if (query.ps_args && query.ps_args !== '-ef')
-      throw new GantryError('unsupported', `top with the ps options "${query.ps_args}" is not supported yet`);
+    const columns = psColumns(query.ps_args);
     const rows = await containers.top(params.id);
     return {
-      Titles: ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'],
-      Processes: rows.map((r) => [r.user, String(r.pid), String(r.ppid), '0', '', '?', r.time, r.command]),
+      Titles: columns.map(({ title }) => title),
+      Processes: rows.map((row) => columns.map(({ show }) => show(row))),
     };
   });
   app.get<Route>('/containers/:id/changes', async ({ params }) =>

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import {
   attachDetached,
@@ -15,6 +15,7 @@ import {
 import { openDirectoryInRoot } from '#snapshots/index.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
+import { openNamespace } from './joined-namespaces.ts';
 import { openMountSources } from './mount-sources.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
@@ -81,7 +82,7 @@ async function restingRoot(context: Context, container: Container): Promise<numb
 }
 
 async function runningRoot(context: Context, container: Container): Promise<number> {
-  const namespace = await mountNamespaceOf(context, container);
+  const namespace = await openNamespace(context, container, 'mount');
   try {
     return await withMounts(copyMountOf(namespace, '/', 'alone'), async (root) =>
       attachFromNamespace(namespace, container, root),
@@ -100,22 +101,6 @@ async function withMounts(root: number, attach: (root: number) => Promise<void>)
     closeFd(root);
     throw error;
   }
-}
-
-/** An fd of the mount namespace of a container's first process. */
-async function mountNamespaceOf(context: Context, container: Container): Promise<number> {
-  const { task } = context.runningTask(container.id);
-  const gone = (cause?: unknown) =>
-    new GantryError('conflict', `container ${container.id} is not running`, { code: 'not-running', cause });
-  try {
-    const namespace = openSync(`/proc/${task.pid}/ns/mnt`, 'r');
-    // The pid may have been given to another process before it was opened, but not to one of this container's cgroup.
-    if ((await task.pids()).includes(task.pid)) return namespace;
-    closeSync(namespace);
-  } catch (error) {
-    throw gone(error);
-  }
-  throw gone();
 }
 
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;

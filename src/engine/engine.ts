@@ -296,15 +296,7 @@ export interface Containers {
   connectNetwork(network: string, nameOrId: string, request: NetworkRequest): Promise<void>;
   disconnectNetwork(network: string, nameOrId: string): Promise<void>;
   logs(nameOrId: string, options: LogsOptions): AsyncIterable<LogRecord>;
-  top(nameOrId: string): Promise<
-    readonly {
-      readonly pid: number;
-      readonly ppid: number;
-      readonly user: string;
-      readonly command: string;
-      readonly time: string;
-    }[]
-  >;
+  top(nameOrId: string): Promise<readonly ProcessRow[]>;
   /** What it takes of the host now. @throws GantryError not-found, conflict (code `not-running`) */
   stats(nameOrId: string): Promise<ContainerStats>;
   changes(nameOrId: string): Promise<readonly { path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
@@ -321,6 +313,24 @@ export interface Containers {
   startExec(id: string, options?: { size?: { rows: number; columns: number } }): Promise<TaskIo>;
   resizeExec(id: string, size: { rows: number; columns: number }): Promise<void>;
   waitExec(id: string): Promise<number>;
+}
+
+/** One process of a container, as the host sees it (proc_pid_stat(5)). */
+export interface ProcessRow {
+  readonly pid: number;
+  readonly ppid: number;
+  /** Its uid. */
+  readonly user: string;
+  /** The file's name; `command` has the words too. */
+  readonly name: string;
+  readonly command: string;
+  /** One letter: R, S, D, T, Z, … */
+  readonly state: string;
+  readonly nice: number;
+  /** Processor time as hours:minutes:seconds. */
+  readonly time: string;
+  readonly residentBytes: number;
+  readonly virtualBytes: number;
 }
 
 /** Counters since a container's start. */

@@ -1,7 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { ProcessRow } from './engine.ts';
+
+/** x86-64's and most arm64 kernels'. */
+const pageSize = 4096;
 
 /** One process as `top` shows it; undefined where it ended meanwhile (proc_pid_stat(5)). Times in hours:minutes:seconds. */
-export async function readProcess(pid: number) {
+export async function readProcess(pid: number): Promise<ProcessRow | undefined> {
   const [statText, cmdline, owner] = await Promise.all([
     readFile(`/proc/${pid}/stat`, 'utf8'),
     readFile(`/proc/${pid}/cmdline`, 'utf8'),
@@ -16,6 +20,11 @@ export async function readProcess(pid: number) {
     pid,
     ppid: Number(fields[1]),
     user: String(owner.uid),
+    name: name.slice(1, -1),
+    state: fields[0] ?? '?',
+    nice: Number(fields[16]),
+    residentBytes: Number(fields[21]) * pageSize,
+    virtualBytes: Number(fields[20]),
     command: cmdline.replaceAll('\0', ' ').trim() || name,
     time: `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`,
   };
