@@ -30,7 +30,7 @@
   X(FSMOUNT, 42, "n")                     \
   X(OPEN_TREE, 43, "sn")                  \
   X(SETATTR, 44, "nnnn")                  \
-  X(ROOT, 45, "s")                        \
+  X(ROOT, 45, "sn")                       \
   X(ATTACH, 46, "sn")                     \
   X(SYMLINK, 47, "ss")                    \
   X(NODE, 48, "snnnn")                    \

@@ -98,6 +98,21 @@ test('a createContainer hook mounts into the root that the container gets', asyn
   );
 });
 
+test('hooks of a container in a user namespace find its root at the host’s path of it', async () => {
+  await using bench = new Workbench();
+  const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const path = `${bench.directory}/mounts`;
+  writeFileSync(path, `#!/bin/sh\nid -u > ${bench.rootfs}/who\n`);
+  chmodSync(path, 0o755);
+  const types = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network', 'user'] as const;
+  const out = await bench.shell('cat /who; stat -c %u /who', {
+    rootfs: [{ destination: '/', type: 'bind', source: bench.rootfs, uidMappings: ids, gidMappings: ids }],
+    spec: { hooks: { createRuntime: [{ path, env: ['PATH=/bin:/usr/bin'] }] } },
+    linux: { namespaces: types.map((type) => ({ type })), uidMappings: ids, gidMappings: ids },
+  });
+  assert.equal(out, '0\n0\n');
+});
+
 test('a hook that fails or takes too long fails the create, with what it said; nothing is left', async () => {
   await using bench = new Workbench();
   const script = (text: string) => [{ path: '/bin/sh', args: ['sh', '-c', text], env: ['PATH=/bin:/usr/bin'] }];

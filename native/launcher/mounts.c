@@ -121,7 +121,11 @@ int step_setattr(struct steps *steps, const struct plan_arg *args) {
 
 // Mounted over /, which for this process still is what it was: host paths work until the pivot.
 int step_root(struct steps *steps, const struct plan_arg *args) {
-  if (sys_move_mount(steps->mount, AT_FDCWD, args[0].bytes, 0) < 0) return step_fail(steps, errno, args[0].bytes);
+  int *slot = args[1].number == 0 ? NULL : slot_of(steps, args[1].number - 1);
+  if (args[1].number != 0 && slot == NULL) return -1;
+  int result = slot == NULL ? sys_move_mount(steps->mount, AT_FDCWD, args[0].bytes, 0)
+                            : sys_move_mount(steps->mount, *slot, "", MOVE_MOUNT_T_EMPTY_PATH);
+  if (result < 0) return step_fail(steps, errno, args[0].bytes);
   steps->root = steps->mount;
   steps->mount = -1;
   return 0;

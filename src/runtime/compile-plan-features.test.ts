@@ -40,9 +40,9 @@ test('a user namespace: the host mounts what is its own, a helper goes in, the c
   const before = names(steps.slice(0, clone));
   assert.deepEqual(before.slice(0, 4), ['user-namespace', 'open-tree', 'setattr', 'hold']);
   assert.deepEqual(before.slice(-4), ['helper', 'rlimit', 'stdio-owner', 'setns']);
-  assert.deepEqual(of(steps, 'user-namespace'), [['user-namespace', 4, '0 100000 1000\n', '0 100000 1000\n']]);
+  assert.deepEqual(of(steps, 'user-namespace'), [['user-namespace', 5, '0 100000 1000\n', '0 100000 1000\n']]);
   assert.deepEqual(of(steps, 'stdio-owner'), [['stdio-owner', 100_007]]);
-  assert.deepEqual(of(steps, 'setns'), [['setns', 4, cloneFlags.user]]);
+  assert.deepEqual(of(steps, 'setns'), [['setns', 5, cloneFlags.user]]);
   assert.deepEqual(of(steps, 'clone')[0]?.[1], cloneFlags.mount | cloneFlags.pid | cloneFlags.network);
   const after = names(steps.slice(clone + 1));
   assert.deepEqual(after.slice(0, 5), ['groups', 'ids', 'propagation', 'take', 'root']);
@@ -58,14 +58,14 @@ test('an idmapped overlay has each layer by a mount of its own, upper and work b
   assert.deepEqual(of(steps, 'open-tree', 'layer', 'fs-ids', 'hold'), [
     ['open-tree', '/a', 0],
     ['layer', 'lowerdir+', ''],
-    ['hold', 5],
+    ['hold', 6],
     ['open-tree', '/b', 0],
     ['layer', 'lowerdir+', ''],
-    ['hold', 6],
+    ['hold', 7],
     ['open-tree', '/s', 0],
     ['layer', 'upperdir', 'up'],
     ['layer', 'workdir', 'work'],
-    ['hold', 7],
+    ['hold', 8],
     ['fs-ids', 100_000, 100_000],
     ['fs-ids', 0, 0],
   ]);
@@ -109,7 +109,7 @@ test('hooks stand in their order: the parent’s first, the container’s after 
     bundle: '/bundle',
     annotations: {},
   });
-  assert.deepEqual(of(steps, 'root'), [['root', '/root']]);
+  assert.deepEqual(of(steps, 'root'), [['root', '/root', 0]]);
   assert.ok(!names(compile({})).includes('meet'));
   assert.throws(() => compile({}, { hooks: { prestart: [{ path: 'x' }] } }), {
     message: /"x": the path must be absolute/,

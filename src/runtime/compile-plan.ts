@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { LinuxConfig, Mount, NamespaceType, Process, RuntimeSpec } from '#oci/index.ts';
 import { cgroupMountSteps, type Hierarchy } from './cgroup-mount-steps.ts';
@@ -18,7 +19,7 @@ import {
 } from './namespace-steps.ts';
 import { checkNetDevices } from './net-devices.ts';
 import type { PlanStep } from './plan.ts';
-import { Preparation } from './preparation.ts';
+import { Preparation, slots } from './preparation.ts';
 import {
   type Command,
   commandOf,
@@ -31,6 +32,8 @@ import { affinitySteps, schedulingSteps } from './scheduling-steps.ts';
 import { agentSteps, type SeccompFilter, whenRunning } from './seccomp-filter.ts';
 import { sysctlSteps } from './sysctl-steps.ts';
 
+/** open(2), which Node has no name for. */
+const O_PATH = 0o10000000;
 /** Where our init is seen inside. */
 const initInside = '/dev/init';
 
@@ -166,7 +169,12 @@ function treeSteps(input: ContainerPlanInput, process: Process, world: MountWorl
   const { linux = {} } = spec;
   const readOnly = spec.root?.readonly ? mountAttr.readOnly : 0;
   const [rootfsPropagation, alone] = rootPropagation(spec);
-  const place = { path: rootPlace(spec, input.rootfs), hears: rootfsPropagation === 'slave' };
+  const path = rootPlace(spec, input.rootfs);
+  const place = {
+    path,
+    hears: rootfsPropagation === 'slave',
+    ...(path === '/' || world.userNamespace === undefined ? {} : { slot: slots.root }),
+  };
   return [
     ...propagationSteps(spec),
     ...rootSteps(input.rootfs, world, place),
@@ -237,6 +245,12 @@ export function compileContainer(input: ContainerPlanInput): readonly PlanStep[]
     directories: input.cgroup,
     asHost: hostRightsSteps(process, hostIdOf(linux.uidMappings, process.user.uid)),
   });
+  const place = rootPlace(spec, input.rootfs);
+  // Found while the child has the host's ids still: its directories may be for root alone.
+  const openPlace: readonly PlanStep[] =
+    place === '/' || !inUserNamespace
+      ? []
+      : [{ name: 'open', args: [slots.root, place, O_PATH | constants.O_DIRECTORY], about: `finding ${place}` }];
   const joined = clone.joinMount.length > 0;
   if (joined) checkJoinedMount(spec);
   const tree = joined ? clone.joinMount : treeSteps(input, process, world);
@@ -250,7 +264,7 @@ export function compileContainer(input: ContainerPlanInput): readonly PlanStep[]
   return [
     ...runtimeHooks,
     ...preparation.steps,
-    ...aroundClone(clone, [...oomScoreSteps(process), ...openLabel, ...agentSteps(seccomp)]),
+    ...aroundClone(clone, [...oomScoreSteps(process), ...openPlace, ...openLabel, ...agentSteps(seccomp)]),
     ...identitySteps(spec, own),
     ...sysctlSteps(linux.sysctl ?? {}, own),
     ...(meets ? withMeeting(tree) : tree),

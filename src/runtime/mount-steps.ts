@@ -250,6 +250,8 @@ const placed = (make: readonly PlanStep[], mount: Mount, options: MountOptions, 
 /** Where the root is found in the host's tree until the pivot, and whether it goes on to hear of the host's mounts below it. */
 export interface RootPlace {
   readonly path: string;
+  /** The slot of that place, for whoever may not find it. */
+  readonly slot?: number;
   readonly hears: boolean;
 }
 
@@ -268,7 +270,7 @@ export function rootSteps(mounts: readonly Mount[], world: MountWorld, place: Ro
   );
   return [
     ...placed(make, root, options, world),
-    { name: 'root', args: [place.path], about },
+    { name: 'root', args: [place.path, place.slot === undefined ? 0 : place.slot + 1], about },
     ...more.flatMap((mount) => mountSteps(mount, world)),
   ];
 }

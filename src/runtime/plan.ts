@@ -78,8 +78,8 @@ export const operations = {
   'open-tree': [43, 'sn'],
   /** recursive 0|1, MOUNT_ATTR_* to set, to clear, MS_* propagation or 0 */
   setattr: [44, 'nnnn'],
-  /** Where the current mount goes: it becomes the root in which every later path is resolved. */
-  root: [45, 's'],
+  /** Where the current mount goes, by path or by 1 + slot of a directory: it becomes the root in which every later path is resolved. */
+  root: [45, 'sn'],
   /**
    * destination in the root, made if missing. 0 a directory, 1 as the source is, 2 a directory reached without links,
    * 3 as the source is, and it may cover a file of /proc: EPERM for all others there

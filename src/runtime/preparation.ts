@@ -3,8 +3,8 @@ import type { IdMapping } from '#oci/index.ts';
 import type { PlanStep } from './plan.ts';
 
 /** Slots with one meaning in every plan; others are given out by a {@link Preparation}. */
-export const slots = { cgroup: 0, task: 1, agent: 2, label: 3 } as const;
-const firstFree = 4;
+export const slots = { cgroup: 0, task: 1, agent: 2, label: 3, root: 4 } as const;
+const firstFree = 5;
 const slotCount = 256;
 
 /** `0 100000 65536`, a line each (user_namespaces(7)). */
