@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import { cgroupDirectories, removeCgroup } from '../harness/cgroups.ts';
@@ -8,7 +9,9 @@ import { openTerminal } from '../harness/terminal.ts';
 import { type DockerDaemon, startDocker } from './docker-daemon.ts';
 
 const needed = ['/usr/sbin/dockerd', '/usr/bin/containerd', '/usr/bin/containerd-shim-runc-v2', '/usr/bin/busybox'];
-const absent = needed.find((path) => !existsSync(path));
+const absent =
+  needed.find((path) => !existsSync(path)) ??
+  (spawnSync('docker', ['--version']).status === 0 ? undefined : 'the docker client');
 
 suite('dockerd with --runtime gantry', { skip: absent === undefined ? false : `${absent} is not installed` }, () => {
   let daemon: DockerDaemon;
