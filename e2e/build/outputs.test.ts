@@ -209,6 +209,19 @@ test('a failing step shows its last lines and its place; rawjson is one object a
   assert.match(await ok(['build', '-q', contextOf({ Dockerfile: 'FROM busybox\n' })]), /^sha256:[0-9a-f]{64}\n$/);
 });
 
+test('another platform is built without running anything of it, and refused where something would run', async () => {
+  const foreign = process.arch === 'arm64' ? 's390x' : 'riscv64';
+  const Dockerfile = 'FROM scratch\nARG TARGETARCH BUILDARCH\nLABEL for=$TARGETARCH on=$BUILDARCH\nCOPY f /f\n';
+  await build({ Dockerfile, f: 'x' }, ['-t', 'foreign', '--platform', `linux/${foreign}`]);
+  const shown = await ok(['inspect', '-f', '{{.Architecture}} {{.Config.Labels.for}}', 'foreign']);
+  assert.equal(shown, `${foreign} ${foreign}\n`);
+  const { stderr } = await engine.gantry([
+    ...['build', '--platform', `linux/${foreign}`],
+    contextOf({ Dockerfile: 'FROM scratch\nCOPY f /f\nRUN ["/f"]\n', f: 'x' }),
+  ]);
+  assert.match(stderr, /Dockerfile:3:1: this host cannot run programs for linux\/\w+; set up binfmt_misc/);
+});
+
 test('options that cannot be carried out are refused by name', async () => {
   const context = contextOf({ Dockerfile: 'FROM busybox\n' });
   for (const [args, message] of [
@@ -218,6 +231,7 @@ test('options that cannot be carried out are refused by name', async () => {
     [['--secret', 'src=x'], /a secret needs id=/],
     [['--secret', 'id=x,src=/nowhere'], /--secret id=x: open \/nowhere/],
     [['--platform', 'windows/amd64'], /only linux images/],
+    [['--platform', 'linux/amd64,linux/arm64'], /one build is for one platform/],
     [['--progress', 'loud'], /progress "loud" is not known/],
   ] as const) {
     const { code, stderr } = await engine.gantry(['build', ...args, context]);

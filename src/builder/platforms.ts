@@ -31,6 +31,8 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** `linux/arm64/v8`, `arm64` or `linux`; what is left out is this host's. @throws GantryError invalid */
 export function parsePlatform(text: string): Platform {
+  if (text.includes(','))
+    throw new GantryError('unsupported', `--platform ${text}: one build is for one platform; build each on its own`);
   const parts = text.toLowerCase().split('/');
   if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part)))
     throw new GantryError(
