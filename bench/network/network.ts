@@ -1,4 +1,5 @@
 // What published ports cost and let through, against docker and a bare veth pair. See README.md.
+import '../../e2e/network/own-namespace.ts';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ import { api as callApi } from '../start/engines.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
 const seconds = Number(process.argv[3] ?? 3);
-const portCount = 1000;
+const portCount = 100; // docker starts two processes for each
 const root = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
 const namespace = `gantry-bench-${process.pid}`;
 

@@ -77,6 +77,8 @@ export function createFirewallRules(names: FirewallNames): FirewallRules {
   const portKey = ['l4proto', 'th dport'] as const;
 
   const natRules = (): readonly NetlinkMessage[] => [
+    // First what is quickly told: of a connection only the first packet is looked at.
+    rule('published', ...match.established(), ...accept()),
     ...publications(...toLoopback('neq')).map(({ when, key, map }) =>
       rule(
         'published',
