@@ -23,6 +23,9 @@ const packages = {
     curl: ['/usr/bin/curl', 'asks the running container, in the lab'],
     runc: ['/usr/sbin/runc', 'the engine runs containers through it in one test'],
     crun: ['/usr/bin/crun', 'the same with a second runtime'],
+    podman: ['/usr/bin/podman', 'runs containers with gantry-runtime'],
+    'docker.io': ['/usr/sbin/dockerd', 'the same under dockerd'],
+    procps: ['/usr/bin/ps', 'the tables of processes that gantry-runtime ps prints'],
     nftables: ['/usr/sbin/nft', 'reads back the rules that the engine wrote'],
     iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],
     openssl: ['/usr/bin/openssl', 'makes the certificate of the TLS tests'],
@@ -61,7 +64,8 @@ if (missing.length > 0) {
     say('setup: install these packages (as root), then run this again');
     process.exit(1);
   }
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // In runlevel 1 a package starts no service of its own (invoke-rc.d(8)): the tests start what they need, privately.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing.map(([name]) => name)];
   run('apt-get', ['update', '-qq'], { env });
   run('apt-get', install, { env });
