@@ -114,15 +114,7 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
     },
     { tls, trustProxy: options.trustProxy },
   );
-  app.addHook('onResponse', async ({ ip, method, url: asked }, { statusCode: status, elapsedTime }) =>
-    log('debug', `${ip} ${method} ${asked} ${status} ${elapsedTime.toFixed(1)} ms`, {
-      address: ip,
-      method,
-      url: asked,
-      status,
-      milliseconds: Math.round(elapsedTime),
-    }),
-  );
+  if (options.logLevel === 'debug') logRequests(app, log);
   const url = await listen(app, options);
   log('info', `data root ${dataRoot}, sign-up ${options.signUp}`);
 
@@ -179,6 +171,19 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
       db.close();
     },
   };
+}
+
+/** Tells of each request that was answered. */
+function logRequests(app: ReturnType<typeof createHubServer>, log: Log): void {
+  app.addHook('onResponse', async ({ ip, method, url: asked }, { statusCode: status, elapsedTime }) =>
+    log('debug', `${ip} ${method} ${asked} ${status} ${elapsedTime.toFixed(1)} ms`, {
+      address: ip,
+      method,
+      url: asked,
+      status,
+      milliseconds: Math.round(elapsedTime),
+    }),
+  );
 }
 
 async function listen(app: ReturnType<typeof createHubServer>, { host, port, tls }: HubOptions): Promise<string> {

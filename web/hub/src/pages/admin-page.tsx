@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { ask, withQuery } from '../hub-api.ts';
 import type { AdminAccounts, Records } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
+import { CardForm } from '../parts/card-form.tsx';
 import { Command } from '../parts/command.tsx';
 import { ConfirmButton } from '../parts/confirm-button.tsx';
 import { Field } from '../parts/field.tsx';
@@ -46,13 +47,7 @@ function Invitation() {
       setLink(`${location.origin}/sign-up?invitation=${code}`);
     });
   return (
-    <form
-      class="card narrow"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit(event.currentTarget);
-      }}
-    >
+    <CardForm submit={submit}>
       <h2>Invite to this hub</h2>
       <Problem text={problem} />
       <Field
@@ -67,7 +62,7 @@ function Invitation() {
         Make a link
       </button>
       {link !== '' && <Command text={link} />}
-    </form>
+    </CardForm>
   );
 }
 
@@ -104,13 +99,7 @@ function AccountRow({
       </div>
       <details>
         <summary>Limits and removal of {name}</summary>
-        <form
-          class="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void submit(event.currentTarget);
-          }}
-        >
+        <CardForm look="stack" submit={submit}>
           <Field
             label="Megabytes; empty for no limit"
             name="megabytes"
@@ -128,7 +117,7 @@ function AccountRow({
           <button type="submit" disabled={busy}>
             Set limits
           </button>
-        </form>
+        </CardForm>
         <ConfirmButton
           label={`remove the account ${name} with its repositories`}
           action={async () => {

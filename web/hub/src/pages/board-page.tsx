@@ -3,6 +3,7 @@ import { ask, withQuery } from '../hub-api.ts';
 import type { Post, RepositoryList, Session } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
 import { announce } from '../parts/announcer.tsx';
+import { CardForm } from '../parts/card-form.tsx';
 import { Choice } from '../parts/field.tsx';
 import { PostCard } from '../parts/post-card.tsx';
 import { Problem } from '../parts/problem.tsx';
@@ -85,13 +86,7 @@ function Compose({ org, me }: { readonly org: string; readonly me: Session['acco
       </p>
     );
   return (
-    <form
-      class="card stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit(event.currentTarget);
-      }}
-    >
+    <CardForm look="card stack" submit={submit}>
       <h2>Show an image</h2>
       <Problem text={problem} />
       <Choice label="Image" name="image">
@@ -104,6 +99,6 @@ function Compose({ org, me }: { readonly org: string; readonly me: Session['acco
       <button type="submit" class="primary" disabled={busy}>
         Post
       </button>
-    </form>
+    </CardForm>
   );
 }

@@ -1,6 +1,7 @@
 import { ask } from '../hub-api.ts';
 import { textsOf, useAction } from '../loading.ts';
 import { go } from '../navigation.ts';
+import { CardForm } from '../parts/card-form.tsx';
 import { Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useSession } from '../session.ts';
@@ -18,13 +19,7 @@ export function NewPage() {
     go(`/${name}?tab=members`);
   };
   return (
-    <form
-      class="card narrow"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit(event.currentTarget);
-      }}
-    >
+    <CardForm submit={submit}>
       <h1>New class or organisation</h1>
       <p>It has members with roles, repositories of its own and a board. You will own it.</p>
       <Problem text={problem || (session.account === null ? 'Sign in first.' : '')} />
@@ -40,6 +35,6 @@ export function NewPage() {
       <button type="submit" class="primary" disabled={busy || session.account === null}>
         Make it
       </button>
-    </form>
+    </CardForm>
   );
 }

@@ -3,6 +3,7 @@ import { ask, withQuery } from '../hub-api.ts';
 import { type OrganisationView, type Role, roles } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
 import { Avatar } from '../parts/avatar.tsx';
+import { CardForm } from '../parts/card-form.tsx';
 import { Command } from '../parts/command.tsx';
 import { ConfirmButton } from '../parts/confirm-button.tsx';
 import { Choice, Field } from '../parts/field.tsx';
@@ -125,13 +126,7 @@ function Invite({
     });
   return (
     <>
-      <form
-        class="card narrow"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit(event.currentTarget);
-        }}
-      >
+      <CardForm submit={submit}>
         <h2>Invite by a link</h2>
         <Problem text={problem} />
         <RoleChoice />
@@ -141,7 +136,7 @@ function Invite({
           Make a link
         </button>
         {link !== '' && <Command text={link} />}
-      </form>
+      </CardForm>
       {invitations.length > 0 && (
         <section aria-labelledby="invitations">
           <h2 id="invitations">Open invitations</h2>

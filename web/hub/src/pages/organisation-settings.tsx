@@ -3,6 +3,7 @@ import type { OrganisationView } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
 import { go } from '../navigation.ts';
 import { announce } from '../parts/announcer.tsx';
+import { CardForm } from '../parts/card-form.tsx';
 import { ConfirmButton } from '../parts/confirm-button.tsx';
 import { Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
@@ -21,13 +22,7 @@ export function OrganisationSettings({ org }: { readonly org: string }) {
   };
   return (
     <>
-      <form
-        class="card narrow"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save(event.currentTarget);
-        }}
-      >
+      <CardForm submit={save}>
         <h2>Settings</h2>
         <Problem text={failed} />
         <Field label="A line about it" name="about" maxLength={300} defaultValue={data.about} />
@@ -37,7 +32,7 @@ export function OrganisationSettings({ org }: { readonly org: string }) {
         <button type="submit" class="primary" disabled={busy}>
           Save
         </button>
-      </form>
+      </CardForm>
       <section class="card narrow">
         <h2>Remove {org}</h2>
         <p>All its repositories, its board and its records go with it.</p>

@@ -4,6 +4,7 @@ import type { RepositoryView } from '../hub-types.ts';
 import { textsOf, useAction } from '../loading.ts';
 import { go } from '../navigation.ts';
 import { announce } from '../parts/announcer.tsx';
+import { CardForm } from '../parts/card-form.tsx';
 import { ConfirmButton } from '../parts/confirm-button.tsx';
 import { Problem } from '../parts/problem.tsx';
 
@@ -27,13 +28,7 @@ export function RepositorySettings({
   };
   return (
     <>
-      <form
-        class="card stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save(event.currentTarget);
-        }}
-      >
+      <CardForm look="card stack" submit={save}>
         <h2>Settings</h2>
         <Problem text={problem} />
         <label class="switch">
@@ -49,7 +44,7 @@ export function RepositorySettings({
         <button type="submit" class="primary" disabled={busy}>
           Save
         </button>
-      </form>
+      </CardForm>
       <section class="card">
         <h2>Remove {name}</h2>
         <p>All its images go with it.</p>

@@ -2,6 +2,7 @@ import { ask, withQuery } from '../hub-api.ts';
 import type { AccountView } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
 import { announce } from '../parts/announcer.tsx';
+import { CardForm } from '../parts/card-form.tsx';
 import { Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useSession } from '../session.ts';
@@ -34,14 +35,7 @@ export function SettingsPage() {
   return (
     <>
       <h1>Settings</h1>
-      <form
-        class="card narrow"
-        key={data?.name}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void saveProfile(event.currentTarget);
-        }}
-      >
+      <CardForm key={data?.name} submit={saveProfile}>
         <h2>Account</h2>
         <Problem text={profile.problem} />
         {data?.usage !== undefined && (
@@ -59,14 +53,8 @@ export function SettingsPage() {
         <button type="submit" class="primary" disabled={profile.busy}>
           Save
         </button>
-      </form>
-      <form
-        class="card narrow"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void savePassword(event.currentTarget);
-        }}
-      >
+      </CardForm>
+      <CardForm submit={savePassword}>
         <h2>Password</h2>
         <Problem text={password.problem} />
         <input type="text" hidden autocomplete="username" value={session.account.name} readOnly />
@@ -83,7 +71,7 @@ export function SettingsPage() {
         <button type="submit" class="primary" disabled={password.busy}>
           Change it
         </button>
-      </form>
+      </CardForm>
     </>
   );
 }

@@ -1,6 +1,7 @@
 import { ask } from '../hub-api.ts';
 import { textsOf, useAction } from '../loading.ts';
 import { go, type Place } from '../navigation.ts';
+import { CardForm } from '../parts/card-form.tsx';
 import { Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useSession } from '../session.ts';
@@ -34,13 +35,7 @@ export function SignInPage({ place }: { readonly place: Place }) {
     go(next(place));
   };
   return (
-    <form
-      class="card narrow"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit(event.currentTarget);
-      }}
-    >
+    <CardForm submit={submit}>
       <h1>Sign in</h1>
       <Problem text={problem} />
       <Field {...name} />
@@ -53,7 +48,7 @@ export function SignInPage({ place }: { readonly place: Place }) {
           No account yet? <a href="/sign-up">Sign up</a>
         </p>
       )}
-    </form>
+    </CardForm>
   );
 }
 
@@ -78,13 +73,7 @@ export function SignUpPage({ place }: { readonly place: Place }) {
     go(next(place));
   };
   return (
-    <form
-      class="card narrow"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit(event.currentTarget);
-      }}
-    >
+    <CardForm submit={submit}>
       <h1>Sign up</h1>
       <Problem text={problem || closed} />
       <Field
@@ -107,6 +96,6 @@ export function SignUpPage({ place }: { readonly place: Place }) {
       <p>
         Have one already? <a href="/sign-in">Sign in</a>
       </p>
-    </form>
+    </CardForm>
   );
 }

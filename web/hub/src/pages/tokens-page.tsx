@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { ask, withQuery } from '../hub-api.ts';
 import type { PersonalToken } from '../hub-types.ts';
 import { textsOf, useAction, useLoaded } from '../loading.ts';
+import { CardForm } from '../parts/card-form.tsx';
 import { Command } from '../parts/command.tsx';
 import { ConfirmButton } from '../parts/confirm-button.tsx';
 import { Choice, Field } from '../parts/field.tsx';
@@ -51,13 +52,7 @@ export function TokensPage() {
           <Command text={secret} />
         </section>
       )}
-      <form
-        class="card narrow"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit(event.currentTarget);
-        }}
-      >
+      <CardForm submit={submit}>
         <h2>New token</h2>
         <Problem text={making.problem} />
         <Field label="Name" name="name" required maxLength={60} hint="Where it is used, such as “laptop” or “CI”." />
@@ -78,7 +73,7 @@ export function TokensPage() {
         <button type="submit" class="primary" disabled={making.busy}>
           Make a token
         </button>
-      </form>
+      </CardForm>
       {data !== undefined && data.tokens.length > 0 && (
         <section aria-labelledby="tokens">
           <h2 id="tokens">Your tokens</h2>

@@ -3,6 +3,7 @@ import type { Post } from '../hub-types.ts';
 import { textsOf, useAction } from '../loading.ts';
 import { countText, reference, sizeText } from '../units.ts';
 import { Avatar } from './avatar.tsx';
+import { CardForm } from './card-form.tsx';
 import { Command } from './command.tsx';
 import { ConfirmButton } from './confirm-button.tsx';
 import { Problem } from './problem.tsx';
@@ -93,13 +94,7 @@ export function PostCard({
             </li>
           ))}
         </ul>
-        <form
-          class="row"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void comment(event.currentTarget);
-          }}
-        >
+        <CardForm look="row" submit={comment}>
           <input
             class="grow"
             name="text"
@@ -111,7 +106,7 @@ export function PostCard({
           <button type="submit" disabled={busy}>
             Comment
           </button>
-        </form>
+        </CardForm>
         <Problem text={problem} />
       </article>
     </li>
