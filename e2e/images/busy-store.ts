@@ -1,7 +1,10 @@
 // A process of its own that does to a store what an engine does, one thing after the other, until it is killed:
 // `node busy-store.ts ROOT REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`.
 import { createReadStream, readdirSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { isGantryError } from '#errors/index.ts';
+import { tarOf } from './sample-image.ts';
 import { seededRandom } from './seeded-random.ts';
 import { openStore } from './store.ts';
 
@@ -31,8 +34,15 @@ const loads = async () => {
   for (const name of await images.load(createReadStream(pick(archives) ?? '')))
     tell(`+ ${name} ${(await images.get(name)).id}`);
 };
+const rootfs = await tarOf({ 'bin/one': 'one', 'etc/large': Buffer.alloc(400_000, 'x') });
+const imports = async () => {
+  const { id } = await images.import(Readable.from([random() < 0.5 ? rootfs : gzipSync(rootfs)]), {
+    reference: 'rootfs',
+  });
+  tell(`+ rootfs:latest ${id}`);
+};
 for (;;) {
-  const work = [pick([pulls, removes, loads]), pick([pulls, removes, loads])].map((act) => act?.());
+  const work = [pick([pulls, removes, loads, imports]), pick([pulls, removes, loads])].map((act) => act?.());
   // One that another of the two removes at the same moment is not there any more.
   for (const result of await Promise.allSettled(work))
     if (result.status === 'rejected' && !isGantryError(result.reason, 'not-found')) throw result.reason;

@@ -41,7 +41,7 @@ async function killed(root: string, registry: string, seed: number, milliseconds
   return lines;
 }
 
-test(`a store that is killed ${kills} times while it pulls, loads and removes loses nothing`, async () => {
+test(`a store that is killed ${kills} times while it pulls, loads, imports and removes loses nothing`, async () => {
   await using server = await startRegistry();
   const layer = (n: number) => sampleLayer({ [`file-${n}`]: noise(n, 300_000), [`d${n}/small`]: `${n}` });
   const shared = await layer(1);

@@ -1,6 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { GantryError } from '#errors/index.ts';
+import { peek } from './peek.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'none';
 
@@ -39,29 +40,15 @@ export async function* inflate(
   source: AsyncIterable<Uint8Array>,
   limits: typeof inflateLimits = inflateLimits,
 ): AsyncGenerator<Buffer> {
-  const iterator = source[Symbol.asyncIterator]();
-  const head: Uint8Array[] = [];
   let read = 0;
-  while (read < headBytes) {
-    const next = await iterator.next();
-    if (next.done) break;
-    head.push(next.value);
-    read += next.value.length;
-  }
-  const whole = (async function* () {
-    try {
-      yield* head;
-      for (;;) {
-        const next = await iterator.next();
-        if (next.done) return;
-        read += next.value.length;
-        yield next.value;
-      }
-    } finally {
-      await iterator.return?.();
+  const counted = (async function* () {
+    for await (const chunk of source) {
+      read += chunk.length;
+      yield chunk;
     }
   })();
-  const compression = compressionOf(Buffer.concat(head));
+  const { head, whole } = await peek(counted, headBytes);
+  const compression = compressionOf(head);
   const output = compression === 'none' ? whole : decompressed(whole, compression);
   let written = 0;
   try {

@@ -6,16 +6,31 @@ import { blocksOf } from './gzip-members.ts';
 import { inflate } from './inflate.ts';
 import type { PartialDownload } from './partial-download.ts';
 
-export interface LayerPass {
+export interface LayerStream {
   readonly source: AsyncIterable<Uint8Array>;
-  readonly descriptor: Descriptor;
-  readonly diffId: string;
+  /** Of the blob's digest. */
+  readonly algorithm?: string;
   /** Where the blob's bytes are kept on the way, after the `have` first that are there; removed by the caller. */
   readonly keep?: PartialDownload;
   /** Told the compressed bytes that have gone through. */
   readonly onBytes?: (received: number) => void;
   readonly unpack?: (tar: AsyncIterable<Uint8Array>) => Promise<{ readonly size: number }>;
   readonly signal?: AbortSignal;
+}
+
+/** What a layer's bytes turned out to be. */
+export interface StreamedLayer {
+  readonly blob: { readonly digest: string; readonly size: number };
+  readonly diffId: string;
+  /** Bytes of the unpacked files, where it was unpacked. */
+  readonly size: number | undefined;
+  /** Why it could not be unpacked. */
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+export interface LayerPass extends LayerStream {
+  readonly descriptor: Descriptor;
+  readonly diffId: string;
 }
 
 /** Fewer, larger steps: each costs a turn of the event loop and one of the thread pool. */
@@ -35,14 +50,9 @@ const outOfSpace = (error: unknown): unknown =>
     ? new GantryError('exhausted', `no space left for the layer: ${error.message}`, { code: 'no-space', cause: error })
     : error;
 
-/**
- * Takes a layer through in one pass: hash of the blob → file → decompress → hash of the tar → unpack. Resolves only
- * when size, digest and diff id are right; nothing that `file` or `unpack` got may be made visible before.
- * @throws GantryError corrupt (code `size-mismatch`, `digest-mismatch`, `diff-id-mismatch` or the unpacker's), exhausted, cancelled
- */
-export async function passLayer(pass: LayerPass): Promise<{ readonly size: number | undefined }> {
-  const { descriptor, signal } = pass;
-  const { algorithm, hex } = parseDigest(descriptor.digest);
+/** Takes a layer through in one pass: hash of the blob → file → decompress → hash of the tar → unpack. */
+export async function streamLayer(pass: LayerStream): Promise<StreamedLayer> {
+  const { signal, algorithm = 'sha256' } = pass;
   const blobHash = createHash(algorithm);
   const tarHash = createHash('sha256');
   const kept =
@@ -53,7 +63,7 @@ export async function passLayer(pass: LayerPass): Promise<{ readonly size: numbe
   let received = 0;
   let broken: { readonly error: unknown } | undefined;
 
-  const blob = (async function* () {
+  const bytes = (async function* () {
     try {
       for await (const step of blocksOf(pass.source, stepBytes)) {
         throwIfAborted(signal);
@@ -71,7 +81,7 @@ export async function passLayer(pass: LayerPass): Promise<{ readonly size: numbe
     }
   })();
   const tar = (async function* () {
-    for await (const chunk of inflate(keptOpen(blob))) {
+    for await (const chunk of inflate(keptOpen(bytes))) {
       throwIfAborted(signal);
       tarHash.update(chunk);
       yield chunk;
@@ -89,26 +99,39 @@ export async function passLayer(pass: LayerPass): Promise<{ readonly size: numbe
       failure = { error };
     }
     // Bytes that cannot be unpacked are most often not the bytes that were asked for: that is said first.
-    if (broken === undefined) await drain(blob);
+    if (broken === undefined) await drain(bytes);
   } finally {
     await tar.return(undefined);
-    await blob.return(undefined);
+    await bytes.return(undefined);
     await kept?.close();
   }
   if (broken !== undefined) throw (broken as { readonly error: unknown }).error;
-  if (received !== descriptor.size)
-    throw new GantryError('corrupt', `the layer ${descriptor.digest} has ${received} bytes, not ${descriptor.size}`, {
+  const blob = { digest: `${algorithm}:${blobHash.digest('hex')}`, size: received };
+  return { blob, diffId: `sha256:${tarHash.digest('hex')}`, size, failure };
+}
+
+/**
+ * The same for a layer of which all is known. Resolves only when size, digest and diff id are right; nothing that the file
+ * or `unpack` got may be made visible before.
+ * @throws GantryError corrupt (code `size-mismatch`, `digest-mismatch`, `diff-id-mismatch` or the unpacker's), exhausted, cancelled
+ */
+export async function passLayer(pass: LayerPass): Promise<{ readonly size: number | undefined }> {
+  const { descriptor } = pass;
+  const { blob, diffId, size, failure } = await streamLayer({
+    ...pass,
+    algorithm: parseDigest(descriptor.digest).algorithm,
+  });
+  if (blob.size !== descriptor.size)
+    throw new GantryError('corrupt', `the layer ${descriptor.digest} has ${blob.size} bytes, not ${descriptor.size}`, {
       code: 'size-mismatch',
     });
-  const digest = blobHash.digest('hex');
-  if (digest !== hex)
+  if (blob.digest !== descriptor.digest)
     throw new GantryError(
       'corrupt',
-      `filesystem layer verification failed for digest ${descriptor.digest}: the bytes are ${algorithm}:${digest}`,
+      `filesystem layer verification failed for digest ${descriptor.digest}: the bytes are ${blob.digest}`,
       { code: 'digest-mismatch' },
     );
   if (failure !== undefined) throw failure.error;
-  const diffId = `sha256:${tarHash.digest('hex')}`;
   if (diffId !== pass.diffId)
     throw new GantryError(
       'corrupt',

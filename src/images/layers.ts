@@ -185,6 +185,23 @@ export function createLayers({
   };
 
   return {
+    /**
+     * Gives the layer that was unpacked as `scratch`, before anybody knew what it would be, its chain id; where that is
+     * unpacked already, `scratch` goes.
+     */
+    async settle(scratch: string, chainId: string, size: number): Promise<void> {
+      const leave = await chainTurn(chainId);
+      try {
+        if (await driver.hasLayer(chainId)) await driver.removeLayer(scratch);
+        else {
+          table.putLayer(chainId, size);
+          await driver.replaceLayer(scratch, chainId);
+        }
+        table.dropLayer(scratch);
+      } finally {
+        leave();
+      }
+    },
     /** All layers of a chain, in parallel; the first failure ends the others and is thrown when all have cleaned up. */
     async ensure(
       chain: readonly ChainLayer[],
