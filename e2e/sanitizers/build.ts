@@ -35,17 +35,23 @@ export function buildSanitized(): SanitizedPrograms {
     execFileSync('cc', [...checks, ...flags, `-I${native}`, '-o', out, ...sources], { stdio: 'pipe' });
     return out;
   };
-  return {
-    shimPath: build(
-      'gantry-shim',
-      ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
-      sourcesOf('shim', 'launcher'),
-    ),
-    initPath: build(
-      'gantry-init',
-      ['-static', '-fsanitize=undefined', '-fsanitize-undefined-trap-on-error'],
-      sourcesOf('init'),
-    ),
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
-  };
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  try {
+    return {
+      shimPath: build(
+        'gantry-shim',
+        ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+        sourcesOf('shim', 'launcher'),
+      ),
+      initPath: build(
+        'gantry-init',
+        ['-static', '-fsanitize=undefined', '-fsanitize-undefined-trap-on-error'],
+        sourcesOf('init'),
+      ),
+      [Symbol.dispose]: remove,
+    };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
