@@ -158,7 +158,8 @@ async function main(): Promise<void> {
     console.error('(d) is left out: iperf3 is not installed');
     return;
   }
-  const mtu = Number(execFileSync('cat', [`/sys/class/net/${engine.bridge}/mtu`], { encoding: 'utf8' }));
+  const link = execFileSync('ip', ['-o', 'link', 'show', engine.bridge], { encoding: 'utf8' });
+  const mtu = Number(/ mtu (\d+) /.exec(link)?.[1]);
   const ways: Way[] = [undo.use(await bareWay(mtu))];
   for (const peer of peers) ways.push(undo.use(await publishedWay(peer)));
   printThroughput(ways);
