@@ -12,8 +12,8 @@ test('with no engine on the default socket one is started in the background, onc
     ${gantryProgram} images -q
     wait $first
     ${gantryProgram} version --format '{{.Server.Platform.Name}}'
-    sockets=$(grep -c ' /run/gantry/gantry.sock$' /proc/net/unix)
-    echo "sockets $sockets"
+    # A listening socket: the flag __SO_ACCEPTCON is set (proc_net_unix).
+    echo "listeners $(grep ' /run/gantry/gantry.sock$' /proc/net/unix | awk '$4 == "00010000"' | wc -l)"
     grep -l listening /var/log/gantry.log
   `;
   const { code, stdout, stderr } = await run('unshare', [
@@ -29,5 +29,5 @@ test('with no engine on the default socket one is started in the background, onc
     stderr,
     /^gantry: no engine on unix:\/\/\/run\/gantry\/gantry\.sock; starting one in the background \(pid \d+, log \/var\/log\/gantry\.log\)$/m,
   );
-  assert.equal(stdout, 'Gantry\nsockets 1\n/var/log/gantry.log\n');
+  assert.equal(stdout, 'Gantry\nlisteners 1\n/var/log/gantry.log\n');
 });

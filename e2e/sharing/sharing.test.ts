@@ -59,7 +59,7 @@ describe('people share images', () => {
     await ben.gantry(['tag', image, `${hub.address}/ana/site:stolen`]);
     const stolen = await ben.gantry(['push', `${hub.address}/ana/site:stolen`]);
     assert.equal(stolen.code, 1);
-    assert.match(stolen.stderr, /ben may push only below ben\/, not ana\/site/);
+    assert.match(stolen.stderr, /ben may not push ana\/site/);
     const absent = await ben.gantry(['pull', `${hub.address}/ana/site:v9`]);
     assert.equal(absent.code, 1);
     assert.match(absent.stderr, /v9.*not found|manifest unknown/i);

@@ -22,12 +22,14 @@ export function PostCard({
   readonly owner: boolean;
 }) {
   const { id, author, image } = post;
-  const { busy, problem, run } = useAction();
+  const { problem, run } = useAction();
+  // Of its own: a reaction under way must not keep a comment from being sent.
+  const commenting = useAction();
   const path = (what: string, more: Readonly<Record<string, number>> = {}) =>
     withQuery(`board/${what}`, { org, id, ...more });
   const comment = async (form: HTMLFormElement) => {
-    const { text } = { text: textsOf(form)('text') };
-    if (await run(() => ask('POST', path('comments'), { text }))) form.reset();
+    const text = textsOf(form)('text');
+    if (await commenting.run(() => ask('POST', path('comments'), { text }))) form.reset();
   };
   return (
     <li class="card post">
@@ -103,11 +105,11 @@ export function PostCard({
             aria-label={`Comment on the post of ${author}`}
             placeholder="Say something"
           />
-          <button type="submit" disabled={busy}>
+          <button type="submit" disabled={commenting.busy}>
             Comment
           </button>
         </CardForm>
-        <Problem text={problem} />
+        <Problem text={problem || commenting.problem} />
       </article>
     </li>
   );
