@@ -14,7 +14,7 @@ export async function startDocker(): Promise<DockerDaemon> {
   const env = { DOCKER_HOST: `unix://${home}/docker.sock`, DOCKER_CONFIG: `${home}/config` };
   const start = (program: string, args: readonly string[]) => {
     const log = openSync(`${home}/log`, 'a');
-    const child = spawn(program, args, { stdio: ['ignore', log, log] });
+    const child = spawn(program, args, { cwd: home, stdio: ['ignore', log, log] });
     started.push(child);
     return child;
   };

@@ -8,6 +8,7 @@ import { Failure } from './failure.ts';
 import { writeError } from './output.ts';
 
 const patienceMs = 20_000;
+const patienceWithAnotherMs = 5_000;
 
 /** bin/gantry of this installation, from build/bin/gantry or src/cli/main.ts: it runs the engine on Node. */
 const starterPath = () =>
@@ -28,21 +29,26 @@ export async function startBackgroundEngine(host: string): Promise<boolean> {
   });
   closeSync(log);
   let ended: string | undefined;
+  let endedAt = 0;
   child.once('error', (error) => {
     ended = messageOf(error);
+    endedAt = performance.now();
   });
   child.once('exit', (code, signal) => {
     ended = signal === null ? `exit code ${code}` : `signal ${signal}`;
+    endedAt = performance.now();
   });
   writeError(`gantry: no engine on ${host}; starting one in the background (pid ${child.pid}, log ${path})\n`);
   const socketPath = host.slice('unix://'.length);
-  for (const deadline = performance.now() + patienceMs; performance.now() < deadline; await sleep(10)) {
+  for (let deadline = performance.now() + patienceMs; performance.now() < deadline; await sleep(10)) {
     if (await answers(socketPath)) {
       child.unref();
       return true;
     }
-    if (ended !== undefined) throw new Failure(`gantry: the engine did not start (${ended}); see ${path}`, 1);
+    // It may have made way for another that is starting.
+    if (ended !== undefined) deadline = Math.min(deadline, endedAt + patienceWithAnotherMs);
   }
+  if (ended !== undefined) throw new Failure(`gantry: the engine did not start (${ended}); see ${path}`, 1);
   throw new Failure(`gantry: the engine (pid ${child.pid}) does not answer on ${host} yet; see ${path}`, 1);
 }
 

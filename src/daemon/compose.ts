@@ -10,7 +10,7 @@ import { createRegistryClient } from '#distribution/index.ts';
 import { createContainers, createEvents, createStepRunner, createStorage } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
-import { nativePath, openCgroups } from '#linux/index.ts';
+import { holdFile, nativePath, openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
 import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
@@ -38,6 +38,12 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   await mkdir(dataRoot, { recursive: true, mode: 0o710 });
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
   await refuseSecondDaemon(socketPath);
+  const held = holdFile(`${dataRoot}/daemon.lock`);
+  if (held === undefined)
+    throw new GantryError(
+      'conflict',
+      `another daemon uses the data root ${dataRoot}; stop it, or give --host, --data-root, --exec-root and --bridge of its own`,
+    );
   const onError = (error: unknown, about: string) =>
     log('error', `${about}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
 
@@ -140,6 +146,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
       if (!alive) await openCgroups().open(cgroupParent).remove();
       db.close();
+      held[Symbol.dispose]();
     },
   };
 }

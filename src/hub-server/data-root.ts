@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { GantryError, messageOf } from '#errors/index.ts';
+import { holdFile } from '#linux/index.ts';
 import { openRegistryDatabase } from '#registry/index.ts';
 
 /** Opens the database of a hub's data root, making both where they are missing. @throws GantryError unavailable */
@@ -25,12 +26,7 @@ export const holdCollecting = (dataRoot: string): Disposable =>
   hold(`${dataRoot}/collecting.lock`, `garbage of ${dataRoot} is collected, or a backup made; try again afterwards`);
 
 function hold(file: string, otherwise: string): Disposable {
-  const db = new DatabaseSync(file);
-  try {
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-  } catch (error) {
-    db.close();
-    throw new GantryError('conflict', otherwise, { cause: error });
-  }
-  return { [Symbol.dispose]: () => db.close() };
+  const held = holdFile(file);
+  if (held === undefined) throw new GantryError('conflict', otherwise);
+  return held;
 }

@@ -5,6 +5,7 @@ export { forgetUdpFlows } from './conntrack.ts';
 export { attachDetached, copyMount, copyMountOf, mountDetached } from './detached-mount.ts';
 export { fileOperation } from './file-operation.ts';
 export * from './files.ts';
+export { holdFile } from './hold-file.ts';
 export {
   check,
   type Kernel,
