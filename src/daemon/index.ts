@@ -1,5 +1,6 @@
 import { messageOf } from '#errors/index.ts';
 import { startDaemon } from './compose.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { parseDaemonOptions } from './options.ts';
 
 const levels = ['error', 'warn', 'info', 'debug'];
@@ -17,6 +18,7 @@ export async function daemonMain(argv: readonly string[]): Promise<number> {
         process.stderr.write(`${new Date().toISOString()} ${level} ${text}\n`);
     };
     const daemon = await startDaemon(options, log);
+    using _idle = collectWhenIdle();
     const stopped = Promise.withResolvers<string>();
     process.once('SIGTERM', stopped.resolve);
     process.once('SIGINT', stopped.resolve);

@@ -176,7 +176,7 @@ function openExtractionPoint(view: ContainerView, text: string): number {
 async function userOf({ root, container }: ContainerView): Promise<ResolvedUser | undefined> {
   const { user } = container.resolved;
   if (user === '') return undefined;
-  const [passwd = '', group = ''] = await readFilesBelow(root, ['/etc/passwd', '/etc/group']);
+  const [passwd = '', group = ''] = readFilesBelow(root, ['/etc/passwd', '/etc/group']);
   return resolveUser(user, passwd, group);
 }
 

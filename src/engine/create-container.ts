@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
 import { releaseMounts, resolveMounts } from './container-mounts.ts';
 import { attachmentsOf } from './container-network.ts';
@@ -57,7 +58,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   await driver.createDiff(id, image.chainId, { volatile: request.autoRemove ?? false });
   const home = context.home(id);
   undo.defer(() => rm(home, { recursive: true, force: true }));
-  await mkdir(home, { recursive: true, mode: 0o710 });
+  mkdirSync(home, { recursive: true, mode: 0o710 });
   const container: Container = {
     id,
     name,

@@ -59,10 +59,7 @@ export function createExecs(
       const { container, task: parent } = deps.runningTask(record.containerId);
       if (container.state.status === 'paused')
         throw new GantryError('conflict', `Container ${container.name} is paused, unpause the container before exec`);
-      const [passwd = '', group = ''] = await readFilesIn(await deps.mountsOf(container.id), [
-        '/etc/passwd',
-        '/etc/group',
-      ]);
+      const [passwd = '', group = ''] = readFilesIn(await deps.mountsOf(container.id), ['/etc/passwd', '/etc/group']);
       const { options } = record;
       try {
         const task = await parent.exec({

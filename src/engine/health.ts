@@ -83,7 +83,7 @@ async function probe(
   const id = randomBytes(32).toString('hex');
   const directory = context.taskDirectory(`exec-${id}`);
   try {
-    const [passwd = '', group = ''] = await readFilesIn(await context.driver.mounts(container.id), [
+    const [passwd = '', group = ''] = readFilesIn(await context.driver.mounts(container.id), [
       '/etc/passwd',
       '/etc/group',
     ]);

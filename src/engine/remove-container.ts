@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import { releaseMounts } from './container-mounts.ts';
 import type { Context } from './context.ts';
@@ -35,8 +35,8 @@ export async function removeContainer(
     await networks.release(id);
     await driver.removeDiff(id);
     await releaseMounts(context, id, container.mounts, andVolumes);
-    await rm(context.taskDirectory(id), { recursive: true, force: true });
-    await rm(context.home(id), { recursive: true, force: true });
+    rmSync(context.taskDirectory(id), { recursive: true, force: true });
+    rmSync(context.home(id), { recursive: true, force: true });
     store.delete(id);
     context.tell(container, 'destroy');
     live.removed.resolve({ exitCode: container.state.status === 'exited' ? container.state.exitCode : 0 });

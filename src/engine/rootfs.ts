@@ -1,5 +1,4 @@
-import { close } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { close, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { mountDetached, openInRoot, statusOf } from '#linux/index.ts';
@@ -27,10 +26,10 @@ export function readOnlyView(mounts: readonly Mount[]): readonly Mount[] {
 }
 
 /** Reads small files of a root filesystem, every path resolved inside it (openat2(2)); a missing file is ''. */
-export async function readFilesIn(mounts: readonly Mount[], paths: readonly string[]): Promise<readonly string[]> {
+export function readFilesIn(mounts: readonly Mount[], paths: readonly string[]): readonly string[] {
   const root = mountDetached(readOnlyView(mounts));
   try {
-    return await readFilesBelow(root, paths);
+    return readFilesBelow(root, paths);
   } finally {
     close(root);
   }
@@ -40,24 +39,22 @@ export async function readFilesIn(mounts: readonly Mount[], paths: readonly stri
 const mostBytes = 8 * 1024 * 1024;
 
 /** The same below an open directory. @throws GantryError exhausted for a file of more than 8 MiB */
-export const readFilesBelow = (root: number, paths: readonly string[]): Promise<readonly string[]> =>
-  Promise.all(
-    paths.map(async (path) => {
+export const readFilesBelow = (root: number, paths: readonly string[]): readonly string[] =>
+  paths.map((path) => {
+    try {
+      const fd = openInRoot(root, path, 'file');
       try {
-        const fd = openInRoot(root, path, 'file');
-        try {
-          if (statusOf(fd).size > mostBytes)
-            throw new GantryError('exhausted', `${path} is larger than ${mostBytes} bytes`);
-          return await readFile(`/proc/self/fd/${fd}`, 'utf8');
-        } finally {
-          close(fd);
-        }
-      } catch (error) {
-        if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) return '';
-        throw error;
+        if (statusOf(fd).size > mostBytes)
+          throw new GantryError('exhausted', `${path} is larger than ${mostBytes} bytes`);
+        return readFileSync(fd, 'utf8');
+      } finally {
+        close(fd);
       }
-    }),
-  );
+    } catch (error) {
+      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) return '';
+      throw error;
+    }
+  });
 
 /** A container's whole root filesystem as a tar, running or not. */
 export async function exportRootfs({ driver }: Pick<Context, 'driver'>, id: string): Promise<Readable> {

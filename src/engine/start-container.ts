@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import type { Mount } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
@@ -76,7 +76,7 @@ async function prepare(
   const endpoints = await spans.measure('network.reserve', ['address', 'ports'], () =>
     reserveEndpoints(context, container),
   );
-  const [passwd = '', group = ''] = await spans.measure('rootfs.read', ['detached mount'], () =>
+  const [passwd = '', group = ''] = await spans.measure('rootfs.read', ['detached mount'], async () =>
     readFilesIn(rootfs, ['/etc/passwd', '/etc/group']),
   );
   using sources = await spans.measure('mounts.open', [], () => openMountSources(context, container));
@@ -101,7 +101,7 @@ async function prepare(
       ...(sharedMemory === undefined ? {} : { sharedMemory }),
     },
   });
-  await rm(context.taskDirectory(id), { recursive: true, force: true });
+  rmSync(context.taskDirectory(id), { recursive: true, force: true });
   const { terminal = false, openStdin = false, stdinOnce = false, consoleSize, init = false } = container.options;
   const task = await spans.measure('runtime.create', ['shim', 'namespaces', 'cgroup', 'mounts'], () =>
     context.runtimeOf(container).create(

@@ -68,7 +68,7 @@ export function createStepRunner(
               ports: [],
             })
           : undefined;
-        const [passwd = '', group = ''] = await readFilesIn(step.rootfs, ['/etc/passwd', '/etc/group']);
+        const [passwd = '', group = ''] = readFilesIn(step.rootfs, ['/etc/passwd', '/etc/group']);
         const files = {
           hosts: `${directory}/hosts`,
           hostname: `${directory}/hostname`,

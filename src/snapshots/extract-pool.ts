@@ -19,8 +19,12 @@ export interface Extraction {
 /** So that the next buffer is there when the worker is done with one. */
 const BUFFERS_AHEAD = 2;
 
+/** A thread that has had nothing to do for so long is ended: it holds ten megabytes. */
+const RETIRES_AFTER_MS = 5_000;
+
 interface PoolWorker {
   readonly worker: Worker;
+  retirement: NodeJS.Timeout | undefined;
   readonly extractions: Map<number, (message: FromWorker) => void>;
 }
 
@@ -42,12 +46,13 @@ export function startExtraction(rootFd: number, options: ExtractorOptions): Extr
   let wake = Promise.withResolvers<void>();
 
   worker.ref();
+  clearTimeout(poolWorker.retirement);
   extractions.set(id, (message) => {
     if (message.kind === 'written') inFlight--;
     else {
       outcome = outcomeOf(message);
       extractions.delete(id);
-      if (extractions.size === 0) worker.unref();
+      if (extractions.size === 0) rest(poolWorker);
     }
     wake.resolve();
     wake = Promise.withResolvers<void>();
@@ -97,13 +102,22 @@ function outcomeOf(message: FromWorker): Outcome {
 
 function addWorker(): PoolWorker {
   const worker = new Worker(new URL(workerFile, import.meta.url));
-  const added: PoolWorker = { worker, extractions: new Map() };
+  const added: PoolWorker = { worker, retirement: undefined, extractions: new Map() };
   worker.on('message', (message: FromWorker) => added.extractions.get(message.id)?.(message));
   worker.on('error', (error) => {
+    clearTimeout(added.retirement);
     pool.splice(pool.indexOf(added), 1);
     for (const [id, tell] of added.extractions)
       tell({ id, kind: 'failed', error: { kind: 'internal', code: 'worker-died', message: messageOf(error) } });
   });
   pool.push(added);
   return added;
+}
+
+function rest(idle: PoolWorker): void {
+  idle.worker.unref();
+  idle.retirement = setTimeout(() => {
+    pool.splice(pool.indexOf(idle), 1);
+    void idle.worker.terminate();
+  }, RETIRES_AFTER_MS).unref();
 }

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
 import {
   closeFd,
@@ -54,10 +54,10 @@ export async function createOverlay2Driver({ root }: { readonly root: string }):
     whiteouts: 'overlay',
     async begin(directory, parent, as) {
       const tree = `${directory}/diff`;
-      await mkdir(tree);
-      await chmod(tree, 0o755);
+      mkdirSync(tree);
+      chmodSync(tree, 0o755);
       if (as === 'layer') return;
-      await mkdir(`${directory}/work`);
+      mkdirSync(`${directory}/work`);
       // The upper directory's own metadata is that of the container's root directory.
       if (parent !== undefined) inheritMetadata(tree, `${store.layerPath(parent)}/diff`);
     },
