@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { startEngine } from '../../e2e/harness/engine.ts';
 import { busyboxRootfs } from '../../e2e/harness/images.ts';
 import { project } from '../../e2e/harness/program.ts';
@@ -135,6 +136,7 @@ async function memory({ name, command, image, daemonPids, keeps }: Peer): Promis
   const before = new Set(processes().keys());
   for (let i = 0; i < containers; i++)
     await command('run', '-d', '--init', '--network', 'none', '--name', `cost${i}`, image, 'sleep', '1000');
+  await setTimeout(8_000); // idle is meant
   let kilobytes = 0;
   for (const [pid, line] of processes()) if (!before.has(pid) && keeps.test(line)) kilobytes += pssOf(pid);
   const daemon = daemonPids().reduce((sum, pid) => sum + pssOf(pid), 0);
