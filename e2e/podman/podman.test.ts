@@ -16,7 +16,8 @@ suite('podman with gantry-runtime', { skip: absent === undefined ? false : `${ab
   const cgroup = `/gantry-podman-${process.pid}`;
 
   const podman = (args: readonly string[], options: RunOptions = {}) =>
-    run('/usr/bin/podman', [...words, ...args], { ...options, env });
+    // conmon leaves a file `oom` in the directory it is started in.
+    run('/usr/bin/podman', [...words, ...args], { ...options, env, cwd: home });
   async function ok(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await podman(args);
     assert.equal(code, 0, `podman ${args.join(' ')}: ${stderr}`);
