@@ -91,7 +91,9 @@ test('a chunk out of order is refused and says where the upload stands; one that
   assert.equal(`${status.status} ${status.headers.get('range')}`, '204 0-2');
   const more = new Blob(['defg']).stream();
   const lies = { body: more, duplex: 'half', headers: { 'content-range': '3-4' } } as const;
-  assert.equal(await refusal(await ana('PATCH', location, lies)), '400 SIZE_INVALID');
+  // The answer comes before the body is sent; fetch may see the connection end first.
+  const answer = await ana('PATCH', location, lies).then(refusal, () => 'the connection ended');
+  assert.match(answer, /^(400 SIZE_INVALID|the connection ended)$/);
   assert.equal((await ana('GET', location)).headers.get('range'), '0-2');
   assert.equal((await put(location, blobOf('abcde').digest, Buffer.from('de'))).status, 201);
 });

@@ -47,7 +47,10 @@ export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnd
   const send = (method: string, path: string, init: RequestInit, authorization: string | undefined) => {
     const headers = new Headers(init.headers);
     if (authorization !== undefined) headers.set('authorization', authorization);
-    return fetch(new URL(path, urlOf(service.line)), { ...init, method, headers, redirect: 'manual' });
+    const ask = () => fetch(new URL(path, urlOf(service.line)), { ...init, method, headers, redirect: 'manual' });
+    // As clients do: a kept connection that the other side ended meanwhile is no answer. A stream cannot be sent twice.
+    if (init.body instanceof ReadableStream) return ask();
+    return ask().catch((error: unknown) => (endedMeanwhile(error) ? ask() : Promise.reject(error)));
   };
   const basicOf = (name: string | undefined, password: string | undefined) =>
     name === undefined
@@ -123,3 +126,9 @@ export async function refusal(response: Response): Promise<string> {
     text === '' ? [] : (JSON.parse(text) as { errors?: { code: string }[] }).errors?.map(({ code }) => code);
   return [response.status, ...(codes ?? [])].join(' ');
 }
+
+const endedMeanwhile = (error: unknown): boolean =>
+  error instanceof TypeError &&
+  error.cause instanceof Error &&
+  'code' in error.cause &&
+  (error.cause.code === 'UND_ERR_SOCKET' || error.cause.code === 'ECONNRESET');

@@ -90,7 +90,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     statPath: (nameOrId, path) => statPath(context, nameOrId, path),
     readArchive: (nameOrId, path) => readArchive(context, nameOrId, path),
     writeArchive: (nameOrId, path, tar, archiveOptions) => writeArchive(context, nameOrId, path, tar, archiveOptions),
-    spans: (nameOrId) => lives.of(store.find(nameOrId).id).spans,
+    spans: (nameOrId) => lives.spansOf(nameOrId) ?? lives.spansOf(store.find(nameOrId).id) ?? [],
     ...createExecs({
       runningTask: context.runningTask,
       execDirectory: (id) => context.taskDirectory(`exec-${id}`),

@@ -26,12 +26,17 @@ export interface Lives {
   of(id: string): Live;
   find(id: string): Live | undefined;
   drop(id: string): void;
+  /** The steps of a container's last start; of one that is gone already too, for a while. */
+  spansOf(id: string): readonly Span[] | undefined;
   all(): Iterable<Live>;
   /** One state change of a container at a time. */
   exclusive<T>(id: string, work: () => Promise<T>): Promise<T>;
 }
 
+const remembered = 64;
+
 export function createLives(): Lives {
+  const past = new Map<string, readonly Span[]>();
   const lives = new Map<string, Live>();
   const locks = new Map<string, Promise<unknown>>();
   const of = (id: string): Live => {
@@ -54,8 +59,12 @@ export function createLives(): Lives {
     find: (id) => lives.get(id),
     all: () => lives.values(),
     drop(id) {
+      past.set(id, lives.get(id)?.spans ?? []);
+      const [oldest] = past.keys();
+      if (past.size > remembered && oldest !== undefined) past.delete(oldest);
       lives.delete(id);
     },
+    spansOf: (id) => lives.get(id)?.spans ?? past.get(id),
     exclusive(id, work) {
       const result = (locks.get(id) ?? Promise.resolve()).then(work, work);
       const settled = result.then(
