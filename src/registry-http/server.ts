@@ -35,15 +35,6 @@ export function createHubServer(
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'same-origin');
     if (request.protocol === 'https') reply.header('strict-transport-security', 'max-age=31536000');
   });
-  app.addHook('onSend', async (request, reply, payload) => {
-    // An answer that comes before the whole body: what is left of it is read and forgotten, so that the answer arrives, and
-    // the client is told not to use the connection again.
-    if (!request.raw.complete) {
-      reply.header('connection', 'close');
-      request.raw.resume();
-    }
-    return payload;
-  });
   operationsApi(app, deps);
   app.register((scope) => v2Api(scope, deps));
   app.register((scope) => tokenApi(scope, deps));
