@@ -8,7 +8,11 @@ import { arch } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const compiled = ['--compile', '--bytecode', '--minify'];
+// Whoever can write into a folder must not have a say in what is run there: no .env and no bunfig.toml (whose `preload` is code).
+const compiled = [
+  ...['--compile', '--bytecode', '--minify'],
+  ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'],
+];
 // Modules stay two levels below the root, as in src/: what they name by path is found from both.
 const forNode = ['--target=node', '--splitting', '--minify-syntax', '--entry-naming=[name].mjs'];
 const all = readdirSync(`${root}src`);

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileSystemOf, O_PATH } from '#linux/index.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
-import { project, until } from '../harness/program.ts';
+import { project, run, until } from '../harness/program.ts';
 import { hostileImage, probeMount } from './hostile.ts';
 
 const digest = (name: string) =>
@@ -144,5 +153,21 @@ describe('our programs, their descriptors and working directories, seen from a c
     }
     assert.deepEqual(readdirSync(outside), []);
     assert.ok(!existsSync(`${outside}/made`));
+  });
+
+  test('what lies in the folder a command is called from is neither run nor read as settings', async () => {
+    const folder = `${engine.root}/folder`;
+    mkdirSync(folder);
+    const code = `require('node:fs').writeFileSync('${folder}/ran', '')`;
+    writeFileSync(`${folder}/preload.js`, code);
+    writeFileSync(`${folder}/bunfig.toml`, 'preload = ["./preload.js"]\n');
+    writeFileSync(`${folder}/.env`, 'GANTRY_FROM_FOLDER=yes\n');
+    writeFileSync(`${folder}/tsconfig.json`, '{"compilerOptions":{"paths":{"*":["./preload.js"]}}}');
+    writeFileSync(`${folder}/package.json`, '{"imports":{"#*":"./preload.js"},"type":"commonjs"}');
+    const told = ['exec', '-e', 'GANTRY_FROM_FOLDER', 'box', 'sh', '-c', 'echo "$GANTRY_FROM_FOLDER"'];
+    assert.deepEqual(await engine.gantry(told, { cwd: folder }), { code: 0, stdout: '\n', stderr: '' });
+    const list = await run(`${project}/bin/gantry-runtime`, ['--root', `${folder}/state`, 'list'], { cwd: folder });
+    assert.equal(list.code, 0, list.stderr);
+    assert.ok(!existsSync(`${folder}/ran`));
   });
 });
