@@ -25,6 +25,8 @@ const packages = {
     crun: ['/usr/bin/crun', 'the same with a second runtime'],
     podman: ['/usr/bin/podman', 'runs containers with gantry-runtime'],
     'docker.io': ['/usr/sbin/dockerd', 'the same under dockerd'],
+    'docker-compose': ['/usr/bin/docker-compose', 'an application of several services, by a client that is not ours'],
+    'python3-docker': ['/usr/lib/python3/dist-packages/docker/__init__.py', "Docker's Python SDK, the same"],
     git: ['/usr/bin/git', 'builds fetch sources with it'],
     'xz-utils': ['/usr/bin/xz', 'builds unpack archives with it'],
     bzip2: ['/usr/bin/bzip2', 'the same'],

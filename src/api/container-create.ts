@@ -137,7 +137,6 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
   if (!body.Image) throw new GantryError('invalid', 'no image given; set "Image"');
   const mounts: MountRequest[] = [
     ...(host.Binds ?? []).map(bindOf),
-    ...Object.keys(body.Volumes ?? {}).map((target): MountRequest => ({ type: 'volume', target })),
     ...(host.Mounts ?? []).filter(({ Type }) => Type !== 'tmpfs').map(mountOf),
   ];
   const entrypoint = list(body.Entrypoint);
@@ -147,6 +146,7 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
   return {
     image: body.Image,
     mounts,
+    ...some('anonymousVolumes', filled(Object.keys(body.Volumes ?? {}))),
     ...some('name', name?.replace(/^\//, '')),
     ...(command === undefined ? {} : { command }),
     // Docker's client sends [""] to clear the entrypoint.

@@ -1,5 +1,13 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GantryError, isGantryError } from '#errors/index.ts';
+import {
+  type ExecStartBody,
+  type OpenConnection,
+  serveAttach,
+  serveExec,
+  startDetached,
+  streamType,
+} from './attach-streams.ts';
 import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { inspectionOf, summaryOf } from './container-shapes.ts';
 import { containerUpdateOf, type UpdateBody } from './container-update.ts';
@@ -14,7 +22,17 @@ interface Route {
   Querystring: Query;
 }
 
-/** /containers and what hangs under it, except attach (hijack.ts). */
+/** Streams as the bodies of request and reply. */
+const asBody =
+  (request: FastifyRequest, reply: FastifyReply): OpenConnection =>
+  (raw) => {
+    reply.hijack();
+    reply.raw.writeHead(200, { 'content-type': streamType(raw) });
+    reply.raw.flushHeaders();
+    return { input: request.raw, output: reply.raw };
+  };
+
+/** /containers and what hangs under it. */
 export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
   const { containers, host, onError } = deps;
   statsApi(app, deps);
@@ -201,11 +219,20 @@ export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
     });
     return reply.code(201).send({ Id: id });
   });
-  app.post<Route>('/exec/:id/start', async ({ params }) => {
-    // Detached: with streams the client asks for an upgrade (hijack.ts).
-    const io = await containers.startExec(params.id);
-    await io[Symbol.asyncDispose]();
-    return '';
+  // Clients that want streams ask for an upgrade (hijack.ts), or take them as the body of a plain reply.
+  app.post<Route>('/containers/:id/attach', async (request, reply) => {
+    const { searchParams } = new URL(request.raw.url ?? '/', 'http://engine');
+    await serveAttach(deps, request.params.id, searchParams, asBody(request, reply));
+    return reply;
+  });
+  app.post<Route & { Body: ExecStartBody }>('/exec/:id/start', async (request, reply) => {
+    const { params, body } = request;
+    if (!body.Detach) await serveExec(deps, params.id, body, asBody(request, reply));
+    else {
+      await startDetached(deps, params.id, body);
+      return '';
+    }
+    return reply;
   });
   app.post<Route>('/exec/:id/resize', async ({ params, query }) => {
     await containers.resizeExec(params.id, { rows: integer('h', query.h) ?? 24, columns: integer('w', query.w) ?? 80 });

@@ -25,6 +25,8 @@ export const imageInspection = (image: Image, driver: string) => ({
   DockerVersion: '',
   Author: image.config.author ?? '',
   Config: image.config.config ?? {},
+  // Of versions before 1.45: docker-compose v1 reads the volumes here.
+  ContainerConfig: image.config.config ?? {},
   Architecture: image.config.architecture,
   ...(image.config.variant === undefined ? {} : { Variant: image.config.variant }),
   Os: image.config.os,

@@ -12,15 +12,15 @@ export const imageDiff = (containerId: string, index: number): string => `${cont
 export const ownerOfDiff = (diff: string): string | undefined => /^([0-9a-f]{64})(?:\.image\d+)?$/.exec(diff)?.[1];
 
 /**
- * Turns what was asked for, and the image's VOLUMEs, into mounts with a source; volumes are made and marked as used.
+ * Turns what was asked for, and the VOLUMEs of image and person, into mounts with a source; volumes are made and marked as used.
  * Each is pushed to `mounts` as it comes to be, so that a caller can undo what a failure leaves.
  * @throws GantryError invalid, naming the bind source
  */
 export async function resolveMounts(
   context: MountsContext,
   containerId: string,
-  options: Pick<ContainerOptions, 'mounts' | 'volumesFrom'>,
-  imageVolumes: readonly string[],
+  options: Pick<ContainerOptions, 'mounts' | 'volumesFrom' | 'tmpfs'>,
+  anonymous: readonly string[],
   mounts: ContainerMount[],
 ): Promise<void> {
   const { volumes } = context;
@@ -42,8 +42,7 @@ export async function resolveMounts(
   for (const mount of options.mounts ?? []) {
     const { target } = mount;
     const readOnly = mount.readOnly ?? false;
-    if (!target.startsWith('/') || target === '/')
-      throw new GantryError('invalid', `invalid mount path: '${target}' mount path must be absolute, and not /`);
+    checkTarget(target);
     if (mounts.some((m) => m.target === target))
       throw new GantryError('invalid', `Duplicate mount point: ${target}; mount one thing there`);
     switch (mount.type) {
@@ -62,7 +61,18 @@ export async function resolveMounts(
     }
   }
   for (const from of options.volumesFrom ?? []) takeFrom(context, containerId, from, mounts);
-  for (const target of imageVolumes) if (!mounts.some((m) => m.target === target)) await useVolume({ target });
+  const taken = (target: string) =>
+    mounts.some((m) => m.target === target) || Object.hasOwn(options.tmpfs ?? {}, target);
+  for (const target of anonymous)
+    if (!taken(target)) {
+      checkTarget(target);
+      await useVolume({ target });
+    }
+}
+
+function checkTarget(target: string): void {
+  if (!target.startsWith('/') || target === '/')
+    throw new GantryError('invalid', `invalid mount path: '${target}' mount path must be absolute, and not /`);
 }
 
 /** The details that were given, without those of the request alone. */

@@ -95,6 +95,8 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly exposedPorts?: readonly string[]; // 8080/tcp
   readonly publishAll?: boolean;
   readonly mounts?: readonly MountRequest[];
+  /** Paths that get a volume of their own, as an image's VOLUMEs do: where nothing else is mounted. */
+  readonly anonymousVolumes?: readonly string[];
   readonly tmpfs?: Readonly<Record<string, string>>;
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
@@ -309,8 +311,14 @@ export interface Containers {
 
   createExec(nameOrId: string, options: ExecOptions): Promise<string>;
   getExec(id: string): Exec;
-  /** Starts; the returned streams carry its output. Resolves once the process runs. */
-  startExec(id: string, options?: { size?: { rows: number; columns: number } }): Promise<TaskIo>;
+  /**
+   * Starts; the returned streams carry its output. Resolves once the process runs. `beforeStart` is called when all is
+   * ready and the process does not run yet.
+   */
+  startExec(
+    id: string,
+    options?: { size?: { rows: number; columns: number }; beforeStart?: () => void },
+  ): Promise<TaskIo>;
   resizeExec(id: string, size: { rows: number; columns: number }): Promise<void>;
   waitExec(id: string): Promise<number>;
 }

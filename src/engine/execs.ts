@@ -52,7 +52,7 @@ export function createExecs(
         ...(record.task === undefined ? {} : { pid: record.task.pid }),
       };
     },
-    async startExec(id, { size } = {}) {
+    async startExec(id, { size, beforeStart } = {}) {
       const record = find(id);
       if (record.task !== undefined || record.exitCode !== undefined)
         throw new GantryError('conflict', `Error: Exec command ${id} has already run`);
@@ -85,6 +85,7 @@ export function createExecs(
         };
         settle().catch((error: unknown) => record.ended.reject(error));
         record.ended.promise.catch(() => undefined);
+        beforeStart?.();
         await task.start();
         return io;
       } catch (error) {

@@ -201,7 +201,7 @@ export function composeSpec(input: ComposeInput): {
       entrypoint,
       command,
       exposedPorts,
-      volumes: Object.keys(image.Volumes ?? {}),
+      volumes: [...new Set([...Object.keys(image.Volumes ?? {}), ...(options.anonymousVolumes ?? [])])],
       hostname,
     },
   };
