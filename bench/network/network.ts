@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { kernel, linkNamed, openNetlink, rtnetlink } from '#linux/index.ts';
 import { startEngine } from '../../e2e/harness/engine.ts';
 import { busyboxRootfs } from '../../e2e/harness/images.ts';
 import { until } from '../../e2e/harness/program.ts';
@@ -76,6 +77,26 @@ async function serve(enter: readonly string[]): Promise<Disposable> {
   });
   await until(() => (said.includes('listening') ? true : undefined));
   return { [Symbol.dispose]: () => void server.kill('SIGKILL') };
+}
+
+/** A way by the host's `lo` while that is as the daemon's --large-loopback-packets makes it. */
+function withLargeLoopback(way: Way): Way {
+  const setLo = (gsoIpv4MaxSize: number) => {
+    using socket = openNetlink(kernel, 'route');
+    socket.request([rtnetlink.setLink(linkNamed(socket, 'lo').index, { gsoIpv4MaxSize })], 'setting lo');
+  };
+  return {
+    name: `${way.name}, --large-loopback-packets`,
+    once() {
+      setLo(192 * 1024);
+      try {
+        return way.once();
+      } finally {
+        setLo(64 * 1024);
+      }
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 }
 
 async function publishedWay(peer: Peer): Promise<Way> {
@@ -162,6 +183,7 @@ async function main(): Promise<void> {
   const mtu = Number(/ mtu (\d+) /.exec(link)?.[1]);
   const ways: Way[] = [undo.use(await bareWay(mtu))];
   for (const peer of peers) ways.push(undo.use(await publishedWay(peer)));
+  if (ways[1] !== undefined) ways.push(withLargeLoopback(ways[1]));
   printThroughput(ways);
 }
 

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { kernel, openNetlink, rtnetlink } from '#linux/index.ts';
 
@@ -85,12 +85,20 @@ function socketAddress(address: string, port: number): Buffer {
 const readAddress = (bytes: Buffer) => [...bytes.subarray(4, 8)].join('.');
 
 /** A TCP server that tells each client its name and the address it sees. */
-export async function serve(machine: Machine | undefined, port: number, name: string): Promise<AsyncDisposable> {
+export const serve = (machine: Machine | undefined, port: number, name: string): Promise<AsyncDisposable> =>
+  serveBy(machine, port, (client) => void client.end(`${name} sees ${client.remoteAddress}`));
+
+/** A TCP server whose clients are handled by the test; they may end their side first. */
+export async function serveBy(
+  machine: Machine | undefined,
+  port: number,
+  handle: (client: Socket) => void,
+): Promise<AsyncDisposable> {
   const fd = socketIn(machine, 'tcp');
   const address = socketAddress('0.0.0.0', port);
   must(kernel.call('bind', fd, address, address.length));
   must(kernel.call('listen', fd, 16));
-  const server: Server = createServer((client) => client.end(`${name} sees ${client.remoteAddress}`));
+  const server: Server = createServer({ allowHalfOpen: true }, handle);
   server.listen({ fd });
   await once(server, 'listening');
   return server;

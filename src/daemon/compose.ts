@@ -76,6 +76,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       bridge: options.bridge,
       ...(options.bip === undefined ? {} : { bip: options.bip }),
       ...(options.addressPools.length === 0 ? {} : { addressPools: options.addressPools }),
+      largeLoopbackPackets: options.largeLoopbackPackets,
       onError,
     },
   );

@@ -22,6 +22,8 @@ export interface Link {
   readonly kind: string | undefined;
   readonly master: number | undefined;
   readonly alias: string | undefined;
+  /** See {@link LinkSettings}; of a kernel that knows it. */
+  readonly gsoIpv4MaxSize: number | undefined;
 }
 
 export interface LinkAddress {
@@ -47,6 +49,11 @@ export interface LinkSettings {
   readonly master?: number;
   readonly group?: number;
   readonly up?: boolean;
+  /**
+   * Bytes that one IPv4 packet of many segments may hold on its way out of the link ("BIG TCP" above 64 KiB). Kernels before
+   * 6.3 leave it alone; EINVAL where the link, or a port of the bridge, cannot.
+   */
+  readonly gsoIpv4MaxSize?: number;
 }
 
 /** What only a link that exists can be given; hairpin needs a bridge as its master. */
@@ -84,7 +91,17 @@ const rtm = {
   delRoute: 25,
   getRoute: 26,
 } as const;
-const ifla = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, alias: 20, group: 27, netNsFd: 28 } as const;
+const ifla = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  master: 10,
+  linkInfo: 18,
+  alias: 20,
+  group: 27,
+  netNsFd: 28,
+  gsoIpv4MaxSize: 63,
+} as const;
 const info = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
 const VETH_INFO_PEER = 1;
 const brPort = { hairpin: 4, isolated: 33 } as const;
@@ -112,6 +129,7 @@ const settingAttributes = (settings: LinkSettings): readonly Buffer[] => [
   ...(settings.mtu === undefined ? [] : [u32Attribute(ifla.mtu, settings.mtu)]),
   ...(settings.master === undefined ? [] : [u32Attribute(ifla.master, settings.master)]),
   ...(settings.group === undefined ? [] : [u32Attribute(ifla.group, settings.group)]),
+  ...(settings.gsoIpv4MaxSize === undefined ? [] : [u32Attribute(ifla.gsoIpv4MaxSize, settings.gsoIpv4MaxSize)]),
 ];
 
 const message = (type: number, flags: number, ...parts: readonly Uint8Array[]): NetlinkMessage => ({
@@ -283,6 +301,7 @@ export function readLink(body: Uint8Array): Link {
     kind: linkInfo === undefined ? undefined : text(readAttributes(linkInfo).get(info.kind)),
     master: number(attributes.get(ifla.master)),
     alias: text(attributes.get(ifla.alias)),
+    gsoIpv4MaxSize: number(attributes.get(ifla.gsoIpv4MaxSize)),
   };
 }
 

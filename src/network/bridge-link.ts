@@ -9,6 +9,7 @@ import {
   MAIN_TABLE,
   type NetlinkSocket,
   rtnetlink,
+  SyscallError,
 } from '#linux/index.ts';
 import { addressBytes, addressFromBytes } from './addresses.ts';
 import { gatewayOf, type Range, rangeOf, type Subnet } from './subnets.ts';
@@ -64,6 +65,21 @@ export function refuseForeignLink(links: readonly Link[], name: string, mark: st
     `the link ${name} exists and belongs to ${owner}; give this engine a bridge of its own with --bridge, or remove it with 'ip link del ${name}'`,
     { code: 'bridge-in-use' },
   );
+}
+
+/**
+ * Bytes of one packet of many segments from the host to its containers: they cross conntrack, the firewall and the bridge as
+ * one, so fewer of them cost less. Only this way: what a container sends may leave by hardware that cuts 64 KiB at most.
+ */
+export const TO_CONTAINERS = 192 * 1024;
+
+/** Lets a link send such packets; a bridge takes it once it has a port, and one with a port that cannot stays as it is. */
+export function carryLargePackets(socket: NetlinkSocket, index: number): void {
+  try {
+    socket.request([rtnetlink.setLink(index, { gsoIpv4MaxSize: TO_CONTAINERS })], 'allowing large packets');
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === 'EINVAL')) throw error;
+  }
 }
 
 export interface WantedBridge {

@@ -1,6 +1,7 @@
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { kernel, linkNamed, type NetlinkSocket, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
 import { addressBytes } from './addresses.ts';
+import { carryLargePackets, TO_CONTAINERS } from './bridge-link.ts';
 import { loopbackUp, type NetworkNamespace, openNamespaceOf, setIpv6 } from './container-namespace.ts';
 import { ifGone } from './link-reaper.ts';
 import type { Endpoint } from './networks.ts';
@@ -44,7 +45,7 @@ export async function connectLink(
     await host.requestAsync(
       [
         rtnetlink.createVeth(
-          { name: side.name, mtu: side.mtu, master: side.bridge, up: true },
+          { name: side.name, mtu: side.mtu, master: side.bridge, up: true, gsoIpv4MaxSize: TO_CONTAINERS },
           { name: endpoint.link, mac: endpoint.mac, mtu: side.mtu },
           namespace.fd,
         ),
@@ -56,6 +57,7 @@ export async function connectLink(
       ],
       about,
     );
+    carryLargePackets(host, side.bridge);
   } else await host.requestAsync([stackedLink(host, namespace, endpoint, side)], about);
   using inside = openNetlink(kernel, 'route', namespace.fd);
   if (side.kind !== 'bridge') undo.defer(() => deleteLink(inside, endpoint.link));

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
-import { kernel, type Link, listLinks, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
+import { kernel, type Link, linkNamed, listLinks, openNetlink, rtnetlink, SyscallError } from '#linux/index.ts';
 import { addressBytes, formatAddress, parseAddress } from './addresses.ts';
 import {
   allowForwarding,
   type BridgeLink,
   bridgeMac,
+  carryLargePackets,
   ensureBridge,
   macOf,
   networksInUse,
@@ -46,6 +47,8 @@ export interface NetworksOptions {
   readonly bip?: string;
   /** `base=10.10.0.0/16,size=24`: where networks that people make come from. */
   readonly addressPools?: readonly string[];
+  /** The host's `lo` may send packets as large as our links do: what goes to a published port by an address of the host. */
+  readonly largeLoopbackPackets?: boolean;
   /** Where a failure that no caller waits for is told. */
   readonly onError?: (error: unknown, about: string) => void;
 }
@@ -288,6 +291,7 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
       using socket = openNetlink(kernel, 'route');
       const links = listLinks(socket);
       refuseForeignLink(links, defaultBridge, mark);
+      if (options.largeLoopbackPackets === true) carryLargePackets(socket, linkNamed(socket, 'lo').index);
       for (const record of bridged()) refuseForeignLink(links, bridgeName(record), markOf(record));
       for (const endpoint of store.endpoints()) if (!liveOwners.has(endpoint.owner)) store.remove(endpoint);
       const ours = new Set(bridged().map(bridgeName));
