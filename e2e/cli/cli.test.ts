@@ -119,20 +119,6 @@ describe('the command line', () => {
     assert.match(shown, /mode=700/);
   });
 
-  test('refuses what is not built by its name', async () => {
-    for (const flags of [
-      ['--cgroup-parent', '/x'],
-      ['--storage-opt', 'size=1G'],
-      ['--kernel-memory', '64m'],
-      ['--isolation', 'hyperv'],
-    ]) {
-      const { code, stderr } = await engine.gantry(['run', '--rm', ...flags, 'busybox', 'true']);
-      assert.equal(code, 125, flags.join(' '));
-      assert.match(stderr, /not supported/, flags.join(' '));
-    }
-    assert.match((await engine.gantry(['ps', '-s'])).stderr, /sizes of containers.*not supported/);
-  });
-
   test('build sends what its .dockerignore leaves, and a Dockerfile from elsewhere', async () => {
     const context = `${engine.root}/context`;
     mkdirSync(`${context}/ign`, { recursive: true });

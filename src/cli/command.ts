@@ -1,6 +1,7 @@
 import type { EngineClient } from '#client/index.ts';
+import type { ConfigFile } from './config-file.ts';
 import { Failure } from './failure.ts';
-import { type Options, optionsHelp, type ParsedOptions, parseOptions } from './options.ts';
+import { type Options, optionsHelp, type ParsedOptions, parseOptions, wrap } from './options.ts';
 import { writeOut } from './output.ts';
 
 /** What every command is given. */
@@ -8,6 +9,10 @@ export interface CommandContext {
   readonly engine: EngineClient;
   /** Folder of the client's config.json. */
   readonly configDirectory: string;
+  /** What stands in it. */
+  readonly config: ConfigFile;
+  /** The context that says where the engine is; `default` where -H or the environment does, or nothing. */
+  readonly contextName: string;
   /** The words the command was called by, e.g. `container ls`. */
   readonly calledAs: string;
 }
@@ -50,7 +55,7 @@ export function defineCommand<const O extends Options>(definition: CommandDefini
       if (parsed.help) {
         const aliases = definition.aliases?.map((name) => `gantry ${name}`).join(', ');
         writeOut(
-          `${usage}\n\n${definition.summary}\n${aliases === undefined ? '' : `\nAliases:\n  ${aliases}\n`}${optionsHelp(
+          `${usage}\n\n${wrap(definition.summary, 80)}\n${aliases === undefined ? '' : `\nAliases:\n  ${aliases}\n`}${optionsHelp(
             definition.options,
           )}`,
         );

@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { messageOf } from '#errors/index.ts';
 import { Failure } from './failure.ts';
 
@@ -15,6 +13,19 @@ export interface ConfigFile {
   credsStore?: string;
   credHelpers?: Record<string, string>;
   detachKeys?: string;
+  /** The context that `context use` chose. */
+  currentContext?: string;
+  /** Sent with every request to the engine. */
+  HttpHeaders?: Readonly<Record<string, string>>;
+  /** What containers and builds are told of proxies: for an engine's address, else under `default`. */
+  proxies?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  psFormat?: string;
+  imagesFormat?: string;
+  networksFormat?: string;
+  volumesFormat?: string;
+  statsFormat?: string;
+  /** Added to what every prune is told, e.g. `label!=keep`. */
+  pruneFilters?: readonly string[];
   readonly [other: string]: unknown;
 }
 
@@ -38,27 +49,5 @@ export function readConfig(directory: string): ConfigFile {
     return parsed as ConfigFile;
   } catch (error) {
     throw new Failure(`the client's configuration ${path} cannot be read: ${messageOf(error)}`, 1);
-  }
-}
-
-/** Writes the file whole or not at all, through a symbolic link to what it points at; only its owner may read it. */
-export function writeConfig(directory: string, config: ConfigFile): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  let path = configPath(directory);
-  let owner: { uid: number; gid: number } | undefined;
-  try {
-    path = realpathSync(path);
-    owner = statSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const temporary = `${dirname(path)}/.config.json.${randomBytes(6).toString('hex')}`;
-  try {
-    writeFileSync(temporary, `${JSON.stringify(config, null, '\t')}\n`, { mode: 0o600, flag: 'wx', flush: true });
-    if (owner !== undefined) chmodSync(temporary, 0o600);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw new Failure(`the client's configuration ${path} cannot be written: ${messageOf(error)}`, 1);
   }
 }

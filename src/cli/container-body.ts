@@ -31,7 +31,13 @@ export function attachedStreams({ values }: Pick<ContainerFlags, 'values'>): Str
 }
 
 /** The body of POST /containers/create. @throws Failure and GantryError for flags that cannot be read */
-export function containerBody(flags: ContainerFlags, image: string, command: readonly string[], streams: Streams) {
+export function containerBody(
+  flags: ContainerFlags,
+  image: string,
+  command: readonly string[],
+  streams: Streams,
+  proxies: Readonly<Record<string, string>> = {},
+) {
   const { values, given } = flags;
   const orNull = <T>(entries: readonly T[]): readonly T[] | null => (entries.length === 0 ? null : entries);
   const { binds, volumes } = parseVolumes(values.volume);
@@ -51,7 +57,7 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
     Tty: values.tty,
     OpenStdin: values.interactive,
     StdinOnce: values.interactive && streams.stdin,
-    Env: environmentOf(values['env-file'], values.env, process.env),
+    Env: withDefaults(environmentOf(values['env-file'], values.env, process.env), proxies),
     Cmd: orNull(command),
     Image: image,
     WorkingDir: values.workdir,
@@ -96,6 +102,14 @@ export function containerBody(flags: ContainerFlags, image: string, command: rea
     },
   };
 }
+
+/** Variables and, where they are not among them, the defaults. */
+const withDefaults = (variables: readonly string[], defaults: Readonly<Record<string, string>>): readonly string[] => [
+  ...variables,
+  ...Object.entries(defaults)
+    .filter(([name]) => !variables.some((variable) => variable.startsWith(`${name}=`)))
+    .map(([name, value]) => `${name}=${value}`),
+];
 
 /** What `--ip`, `--network-alias` and the like ask of the first network. */
 function ownEndpoint({ values }: ContainerFlags): EndpointBody {

@@ -1,8 +1,9 @@
+import { GantryError } from '#errors/index.ts';
 import { checkVariable } from './env-file.ts';
 import { isolationOptions } from './isolation-options.ts';
 import { parseMount } from './mount-spec.ts';
 import { parseNetwork } from './network-spec.ts';
-import { flag, integer, list, listOf, text, unsupported, value } from './options.ts';
+import { fixed, flag, integer, list, listOf, text, unsupported, value } from './options.ts';
 import { deviceLimitOptions, resourceOptions } from './resource-options.ts';
 import { parseBytes, parseDuration } from './units.ts';
 
@@ -26,6 +27,29 @@ export const hostEntry = (written: string): string => {
   const match = /^([^:=]+)[:=](.+)$/.exec(written);
   if (match === null) throw new Error(`bad format for add-host: "${written}"`);
   return `${match[1]}:${(match[2] ?? '').replace(/^\[(.*)\]$/, '$1')}`;
+};
+
+/** `--disable-content-trust`, as several commands have it. */
+export const contentTrust = (what: 'verification' | 'signing') =>
+  fixed(`Skip image ${what}`, true, 'content trust is not supported; digests are verified always');
+
+/** `--isolation` knows one value on Linux. */
+export const isolation = () =>
+  value(
+    'string',
+    (written): undefined => {
+      if (written !== 'default' && written !== '')
+        throw new GantryError(
+          'unsupported',
+          `isolation "${written}" is not supported; on Linux there is only "default"`,
+        );
+    },
+    'Container isolation technology',
+  );
+
+const volumeDriver = (written: string): undefined => {
+  if (written !== 'local' && written !== '')
+    throw new GantryError('unsupported', `volume driver "${written}" is not supported; there is only "local"`);
 };
 
 /** The flags that say what a container is; `run` and `create` share them. */
@@ -93,11 +117,15 @@ export const containerOptions = {
   volume: list('Bind mount a volume', { short: 'v' }),
   'volumes-from': list('Mount volumes from the specified container(s)'),
   workdir: text('Working directory inside the container', { short: 'w' }),
-  'cgroup-parent': unsupported(),
-  'disable-content-trust': unsupported(''),
-  isolation: unsupported(),
-  'kernel-memory': unsupported('bytes'),
-  'storage-opt': unsupported('list'),
-  'use-api-socket': unsupported(''),
-  'volume-driver': unsupported(),
+  'cgroup-parent': unsupported('Optional parent cgroup for the container'),
+  'cpu-count': unsupported('CPU count (Windows only)', 'int'),
+  'cpu-percent': unsupported('CPU percent (Windows only)', 'int'),
+  'disable-content-trust': contentTrust('verification'),
+  'io-maxbandwidth': unsupported('Maximum IO bandwidth limit for the system drive (Windows only)', 'bytes'),
+  'io-maxiops': unsupported('Maximum IOps limit for the system drive (Windows only)', 'uint'),
+  isolation: isolation(),
+  'kernel-memory': unsupported('Kernel memory limit', 'bytes'),
+  'storage-opt': unsupported('Storage driver options for the container', 'list'),
+  'use-api-socket': unsupported('Bind mount the API socket and required auth', ''),
+  'volume-driver': value('string', volumeDriver, 'Optional volume driver for the container'),
 } as const;

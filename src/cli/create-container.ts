@@ -1,9 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { hostOf } from '#client/index.ts';
 import { isGantryError, messageOf } from '#errors/index.ts';
 import type { CommandContext } from './command.ts';
 import { type ContainerFlags, containerBody, type Streams } from './container-body.ts';
 import { Failure } from './failure.ts';
 import { writeError } from './output.ts';
+import { proxyVariables } from './proxy-variables.ts';
 
 /** Creates the container that the flags and words describe, pulling its image where the policy says so. Returns its id. */
 export async function createContainer(
@@ -14,7 +16,8 @@ export async function createContainer(
   const { values, args } = flags;
   const [image = '', ...command] = args;
   if (!plainName.test(image)) await referenceOf(image); // refused here, with the reason
-  const body = containerBody(flags, image, command, streams);
+  const proxies = context.config.proxies && proxyVariables(context.config, hostOf(context.engine.address));
+  const body = containerBody(flags, image, command, streams, proxies);
   const policy = values.pull ?? 'missing';
   const create = () =>
     context.engine.json<{ Id: string; Warnings?: readonly string[] | null }>('POST', '/containers/create', {

@@ -1,10 +1,13 @@
-import { type Options, optionsHelp } from './options.ts';
+import { type Options, optionsHelp, wrap } from './options.ts';
 import { program } from './program.ts';
 
 const groups: Readonly<Record<string, string>> = {
   builder: 'Manage builds',
+  checkpoint: 'Manage checkpoints',
   container: 'Manage containers',
+  context: 'Manage contexts',
   image: 'Manage images',
+  manifest: 'Manage image manifests and manifest lists',
   network: 'Manage networks',
   system: 'Manage Gantry',
   volume: 'Manage volumes',
@@ -14,7 +17,7 @@ const groups: Readonly<Record<string, string>> = {
 export const isGroup = (word: string): boolean => Object.hasOwn(groups, word);
 
 const rows = (entries: readonly (readonly [name: string, summary: string])[]) =>
-  entries.map(([name, summary]) => `  ${name.padEnd(11)} ${summary}\n`).join('');
+  entries.map(([name, summary]) => `  ${name.padEnd(11)} ${wrap(summary, 66, 14)}\n`).join('');
 
 /** `gantry --help`. */
 export function programHelp(globalOptions: Options): string {

@@ -18,6 +18,8 @@ export interface InspectOptions {
   readonly kinds: readonly ObjectKind[];
   readonly format: string;
   readonly size?: boolean;
+  /** Of networks: also what services and tasks use them. */
+  readonly verbose?: boolean;
   /** What is said of a name that no kind knows, where several were tried. */
   readonly unknown?: (name: string) => string;
 }
@@ -28,7 +30,6 @@ export async function inspectObjects(
   names: readonly string[],
   options: InspectOptions,
 ): Promise<number> {
-  const render = options.format === '' || options.format === 'json' ? undefined : await templateOf(options.format);
   const found: string[] = [];
   const problems: string[] = [];
   for (const name of names) {
@@ -38,7 +39,18 @@ export async function inspectObjects(
       problems.push(errorText(error));
     }
   }
-  if (options.format === '') writeOut(found.length === 0 ? '[]\n' : `${indentJson(`[${found.join(',')}]`)}\n`);
+  return await writeInspected(found, problems, options.format);
+}
+
+/** Prints objects' JSON as `--format` asks, then what went wrong. @returns the exit code */
+export async function writeInspected(
+  found: readonly string[],
+  told: readonly string[],
+  format: string,
+): Promise<number> {
+  const render = format === '' || format === 'json' ? undefined : await templateOf(format);
+  const problems = [...told];
+  if (format === '') writeOut(found.length === 0 ? '[]\n' : `${indentJson(`[${found.join(',')}]`)}\n`);
   else if (render === undefined) writeOut(`[${found.join(',')}]\n`);
   else
     try {
@@ -52,12 +64,21 @@ export async function inspectObjects(
   return problems.length > 0 ? 1 : 0;
 }
 
-async function find(engine: EngineClient, name: string, { kinds, unknown, size }: InspectOptions): Promise<string> {
+async function find(
+  engine: EngineClient,
+  name: string,
+  { kinds, unknown, size, verbose }: InspectOptions,
+): Promise<string> {
   let last: unknown;
   for (const kind of kinds) {
     try {
       return (
-        await engine.text('GET', paths[kind](name), size && kind === 'container' ? { query: { size } } : {})
+        await engine.text('GET', paths[kind](name), {
+          query: {
+            size: (size && kind === 'container') || undefined,
+            verbose: (verbose && kind === 'network') || undefined,
+          },
+        })
       ).trim();
     } catch (error) {
       // A name that one kind cannot even have may still be another's.

@@ -3,20 +3,31 @@
 // importing it as a module touches its WebSocket export and so loads Node's whole fetch).
 import { homedir } from 'node:os';
 import { createEngineClient, parseEngineHost } from '#client/index.ts';
+import { type ConfigFile, readConfig } from './config-file.ts';
 import { errorText, Failure } from './failure.ts';
-import { flag, list, parseOptions, suggestion, text, unsupported } from './options.ts';
+import { flag, list, parseOptions, suggestion, text, value } from './options.ts';
 import { writeError, writeOut } from './output.ts';
 import { program } from './program.ts';
 
 // The starter sets it for this process; programs that it starts need none of it.
 delete process.env.NODE_COMPILE_CACHE;
 
+const logLevel = (written: string): string => {
+  if (!/^(?:debug|info|warn|error|fatal)$/.test(written)) throw new Error('it is debug, info, warn, error or fatal');
+  return written;
+};
+
 const globalOptions = {
   config: text('Location of client config files (default "~/.docker")'),
-  context: unsupported('string', { short: 'c' }),
+  context: text('Name of the context that says where the engine is (overrides the environment and "context use")', {
+    short: 'c',
+  }),
   debug: flag('Show where errors come from', { short: 'D' }),
   host: list('Daemon socket to connect to', { short: 'H' }),
-  'log-level': unsupported('string', { short: 'l' }),
+  'log-level': value('string', logLevel, 'Set the logging level ("debug", "info", "warn", "error", "fatal")', {
+    short: 'l',
+    shownDefault: '"info"',
+  }),
   tls: flag('Use TLS; implied by --tlsverify'),
   tlscacert: text('Trust certs signed only by this CA'),
   tlscert: text('Path to TLS certificate file'),
@@ -31,7 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let debug = false;
   try {
     const { values, args, help } = parseGlobal(argv);
-    debug = values.debug;
+    debug = values.debug || values['log-level'] === 'debug';
     if (values.version) return await dispatch(['version', '--format', 'Gantry version {{.Client.Version}}'], values);
     if (help || args.length === 0 || args[0] === 'help')
       return await showHelp(args.slice(args[0] === 'help' ? 1 : 0), values);
@@ -68,15 +79,46 @@ async function dispatch(args: readonly string[], values: GlobalValues): Promise<
   const calledAs = second !== undefined && entry.names.includes(`${first} ${second}`) ? `${first} ${second}` : first;
   const { command } = await entry.load();
   if (values.host.length > 1) throw new Failure('Specify only one -H', 1);
-  const host = values.host[0] ?? (process.env.GANTRY_HOST || process.env.DOCKER_HOST || undefined);
-  const engine = createEngineClient(parseEngineHost(host ?? defaultHost, await tlsOf(values)), {
+  const configDirectory = values.config || process.env.DOCKER_CONFIG || `${homedir()}/.docker`;
+  const config = entry.offline ? {} : configOrWarning(configDirectory);
+  const contextName = entry.offline ? 'default' : contextNameOf(values, config);
+  const elsewhere = contextName !== 'default' && first !== 'context';
+  const { host = hostOf(values), tls = await tlsOf(values) } = elsewhere
+    ? (await import('./context-store.ts')).contextEndpoint(configDirectory, contextName)
+    : {};
+  const engine = createEngineClient(parseEngineHost(host ?? defaultHost, tls), {
     userAgent: `Gantry-Client (linux)`,
+    ...(config.HttpHeaders === undefined ? {} : { headers: config.HttpHeaders }),
     ...(host === undefined
       ? { onUnreachable: async () => (await import('./background-engine.ts')).startBackgroundEngine(defaultHost) }
       : {}),
   });
-  const configDirectory = values.config || process.env.DOCKER_CONFIG || `${homedir()}/.docker`;
-  return await command.execute({ engine, configDirectory, calledAs }, args.slice(calledAs === first ? 1 : 2));
+  return await command.execute(
+    { engine, configDirectory, config, contextName, calledAs },
+    args.slice(calledAs === first ? 1 : 2),
+  );
+}
+
+const hostOf = (values: GlobalValues) =>
+  values.host[0] ?? (process.env.GANTRY_HOST || process.env.DOCKER_HOST || undefined);
+
+/** A broken file is told of, and does not keep a command from its work. */
+function configOrWarning(directory: string): ConfigFile {
+  try {
+    return readConfig(directory);
+  } catch (error) {
+    writeError(`WARNING: ${errorText(error)}\n`);
+    return {};
+  }
+}
+
+/** -H or -c, then the environment, then what `context use` chose. */
+function contextNameOf(values: GlobalValues, config: ConfigFile): string {
+  if (values.context !== '' && values.host.length > 0)
+    throw new Failure('conflicting options: cannot specify both --host and --context', 1);
+  if (values.context !== '') return values.context;
+  if (hostOf(values) !== undefined) return 'default';
+  return process.env.DOCKER_CONTEXT || config.currentContext || 'default';
 }
 
 async function tlsOf(values: GlobalValues) {

@@ -91,10 +91,19 @@ export const integer = (help: string, shape: Shape & { shownDefault?: string } =
     shape,
   );
 
-/** A flag of Docker's that is understood and not built; giving it is an error that names it. */
-export const unsupported = (label = 'string', shape: Shape = {}): Option<undefined> =>
-  option<undefined>('', undefined, label, { ...shape, hidden: true }, () => {
+/** A flag of Docker's that is understood and not built: help says so, and giving it is an error that names it. */
+export const unsupported = (help: string, label = 'string', shape: Shape = {}): Option<undefined> =>
+  option<undefined>(`${help} (not supported)`, undefined, label, shape, () => {
     throw new GantryError('unsupported', 'not supported by Gantry');
+  });
+
+/** A switch of Docker's that stands at `position` here, whatever is done; the other way is an error that says why. */
+export const fixed = (help: string, position: boolean, why: string): Option<boolean> =>
+  option(help, position, '', { shownDefault: position ? 'true' : undefined }, (text) => {
+    const asked = booleans.get(text);
+    if (asked === undefined) throw new Error(`"${text}" is neither true nor false`);
+    if (asked !== position) throw new GantryError('unsupported', why);
+    return asked;
   });
 
 export interface ParsedOptions<O> {
@@ -227,7 +236,10 @@ function editDistance(a: string, b: string): number {
 
 /** The `Options:` part of a command's help, wrapped to `width` columns. */
 export function optionsHelp(options: Options, width = 80): string {
-  const rows = Object.entries(options as Readonly<Record<string, Option<unknown>>>)
+  const table = options as Readonly<Record<string, Option<unknown>>>;
+  // Where -h is another's, the long word has to be named.
+  const help = Object.values(table).some(({ short }) => short === 'h') ? { help: flag('Print usage') } : {};
+  const rows = Object.entries<Option<unknown>>({ ...table, ...help })
     .filter(([, { hidden }]) => !hidden)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, o]) => ({
@@ -240,9 +252,14 @@ export function optionsHelp(options: Options, width = 80): string {
   return `\nOptions:\n${lines.join('\n')}\n`;
 }
 
-function wrap(words: string, width: number, indent: number): string {
+/** Text in lines of at most `width` columns, all but the first indented; what fits is kept as it is. */
+export function wrap(words: string, width: number, indent = 0): string {
   const lines: string[] = [];
   for (const paragraph of words.split('\n')) {
+    if (paragraph.length <= width) {
+      lines.push(paragraph);
+      continue;
+    }
     let line = '';
     for (const word of paragraph.split(' ')) {
       if (line !== '' && line.length + 1 + word.length > Math.max(width, 24)) {

@@ -5,6 +5,8 @@ export interface ProgramEntry {
   readonly names: readonly string[];
   readonly summary: string;
   readonly common?: boolean;
+  /** Needs neither an engine nor the client's configuration. */
+  readonly offline?: boolean;
   readonly load: () => Promise<{ readonly command: Command }>;
 }
 
@@ -65,6 +67,12 @@ export const program: readonly ProgramEntry[] = [
     load: () => import('./commands/logout.ts'),
   },
   {
+    names: ['search'],
+    summary: 'Search a registry for images',
+    common: true,
+    load: () => import('./commands/search.ts'),
+  },
+  {
     names: ['version'],
     summary: 'Show the Gantry version information',
     common: true,
@@ -80,12 +88,14 @@ export const program: readonly ProgramEntry[] = [
     names: ['daemon'],
     summary: 'Start the engine',
     common: true,
+    offline: true,
     load: () => import('./commands/daemon.ts'),
   },
   {
     names: ['hub'],
     summary: 'Serve a registry with accounts and web pages, and manage it',
     common: true,
+    offline: true,
     load: () => import('./commands/hub.ts'),
   },
   {
@@ -337,5 +347,100 @@ export const program: readonly ProgramEntry[] = [
     names: ['volume rm', 'volume remove'],
     summary: 'Remove one or more volumes',
     load: () => import('./commands/volume-rm.ts'),
+  },
+  {
+    names: ['container prune'],
+    summary: 'Remove all stopped containers',
+    load: () => import('./commands/container-prune.ts'),
+  },
+  {
+    names: ['volume update'],
+    summary: 'Update a volume (cluster volumes only)',
+    load: () => import('./commands/volume-update.ts'),
+  },
+  {
+    names: ['checkpoint create'],
+    summary: 'Create a checkpoint from a running container',
+    load: async () => ({ command: (await import('./commands/checkpoint.ts')).create }),
+  },
+  {
+    names: ['checkpoint ls', 'checkpoint list'],
+    summary: 'List checkpoints for a container',
+    load: async () => ({ command: (await import('./commands/checkpoint.ts')).ls }),
+  },
+  {
+    names: ['checkpoint rm', 'checkpoint remove'],
+    summary: 'Remove a checkpoint',
+    load: async () => ({ command: (await import('./commands/checkpoint.ts')).rm }),
+  },
+  {
+    names: ['manifest create'],
+    summary: 'Create a local manifest list for annotating and pushing to a registry',
+    load: async () => ({ command: (await import('./commands/manifest.ts')).create }),
+  },
+  {
+    names: ['manifest annotate'],
+    summary: 'Add additional information to a local image manifest',
+    load: async () => ({ command: (await import('./commands/manifest.ts')).annotate }),
+  },
+  {
+    names: ['manifest inspect'],
+    summary: 'Display an image manifest, or manifest list',
+    load: async () => ({ command: (await import('./commands/manifest.ts')).inspect }),
+  },
+  {
+    names: ['manifest push'],
+    summary: 'Push a manifest list to a repository',
+    load: async () => ({ command: (await import('./commands/manifest.ts')).push }),
+  },
+  {
+    names: ['manifest rm'],
+    summary: 'Delete one or more manifest lists from local storage',
+    load: async () => ({ command: (await import('./commands/manifest.ts')).rm }),
+  },
+  {
+    names: ['context create'],
+    summary: 'Create a context',
+    load: () => import('./commands/context-create.ts'),
+  },
+  {
+    names: ['context export'],
+    summary: 'Export a context to a tar archive FILE or a tar stream on STDOUT.',
+    load: () => import('./commands/context-export.ts'),
+  },
+  {
+    names: ['context import'],
+    summary: 'Import a context from a tar or zip file',
+    load: () => import('./commands/context-import.ts'),
+  },
+  {
+    names: ['context inspect'],
+    summary: 'Display detailed information on one or more contexts',
+    load: () => import('./commands/context-inspect.ts'),
+  },
+  {
+    names: ['context ls', 'context list'],
+    summary: 'List contexts',
+    load: () => import('./commands/context-ls.ts'),
+  },
+  {
+    names: ['context rm', 'context remove'],
+    summary: 'Remove one or more contexts',
+    load: () => import('./commands/context-rm.ts'),
+  },
+  {
+    names: ['context show'],
+    summary: 'Print the name of the current context',
+    load: () => import('./commands/context-show.ts'),
+  },
+  {
+    names: ['context update'],
+    summary: 'Update a context',
+    load: () => import('./commands/context-update.ts'),
+  },
+  {
+    names: ['context use'],
+    summary: 'Set the current docker context',
+    load: () => import('./commands/context-use.ts'),
   },
 ];

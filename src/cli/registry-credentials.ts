@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { messageOf } from '#errors/index.ts';
-import { type ConfigFile, readConfig, writeConfig } from './config-file.ts';
+import { type ConfigFile, readConfig } from './config-file.ts';
 import { Failure } from './failure.ts';
+import { writeConfig } from './write-config.ts';
 
 /** What a registry is told of its user; as it stands in X-Registry-Auth. */
 export interface RegistryAuth {

@@ -51,6 +51,8 @@ export interface EngineClient {
 export interface EngineClientOptions {
   /** Sent as User-Agent. */
   readonly userAgent: string;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Asked once when nothing listens at the address; true means: try again now. */
   readonly onUnreachable?: () => Promise<boolean>;
 }
@@ -87,6 +89,7 @@ export function createEngineClient(address: EngineAddress, options: EngineClient
     request.signal?.throwIfAborted();
     const json = request.json === undefined ? undefined : JSON.stringify(request.json);
     const head = requestHead(method, path + queryString(request.query), {
+      ...options.headers,
       Host: address.kind === 'unix' ? 'engine' : `${address.host}:${address.port}`,
       'User-Agent': options.userAgent,
       Connection: 'close',

@@ -15,7 +15,7 @@ export const command = defineCommand({
     'sig-proxy': flag('Proxy all received signals to the process', { initial: true }),
   },
   args: [1, 1],
-  async run({ engine }, { values, args: [name = ''] }) {
+  async run({ engine, config }, { values, args: [name = ''] }) {
     const found = await engine.json<ContainerInspection>('GET', `/containers/${encodeURIComponent(name)}/json`);
     if (!found.State.Running) throw new Failure('You cannot attach to a stopped container, start it first', 1);
     if (found.State.Paused) throw new Failure('You cannot attach to a paused container, unpause it first', 1);
@@ -26,7 +26,7 @@ export const command = defineCommand({
     const target = { id: found.Id, tty: found.Config.Tty, autoRemove: found.HostConfig.AutoRemove };
     return await attachToContainer(engine, target, {
       streams: { stdin, stdout: true, stderr: true },
-      detachKeys: values['detach-keys'],
+      detachKeys: values['detach-keys'] || config.detachKeys || '',
       proxySignals: values['sig-proxy'],
     });
   },

@@ -1,5 +1,5 @@
 import { statSync, writeFileSync } from 'node:fs';
-import { type BuildLine, buildContext, jsonLines } from '#client/index.ts';
+import { type BuildLine, buildContext, hostOf, jsonLines } from '#client/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
 import {
   type BuildOutput,
@@ -15,21 +15,17 @@ import { explanation, showBuild } from '../build-progress.ts';
 import { writeFiles, writeImages } from '../build-results.ts';
 import { checkReport, warningSummary } from '../build-warnings.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
-import { hostEntry } from '../container-options.ts';
+import { contentTrust, hostEntry, isolation } from '../container-options.ts';
 import { Failure } from '../failure.ts';
 import { ulimitOf } from '../isolation-options.ts';
 import { openBuildContext } from '../open-build-context.ts';
-import { flag, integer, list, listOf, text, unsupported, type Values, value } from '../options.ts';
+import { fixed, flag, integer, list, listOf, text, unsupported, type Values, value } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
+import { proxyVariables } from '../proxy-variables.ts';
 import { pushImage } from '../push-image.ts';
 import { allCredentials, authHeader } from '../registry-credentials.ts';
 import { isTerminal } from '../terminal.ts';
 import { humanSize, parseBytes } from '../units.ts';
-
-const alwaysRemoved = (written: string): true => {
-  if (written === 'false') throw new Error('there are no intermediate containers to keep');
-  return true;
-};
 
 const bytes = (help: string, short?: string) => value('bytes', parseBytes, help, short === undefined ? {} : { short });
 
@@ -41,19 +37,19 @@ const options = {
   'cache-from': listOf(parseCacheFrom, 'Where results of earlier builds are (image, type=local,src=dir)'),
   'cache-to': listOf(parseCacheTo, 'Where the results of this build go (type=inline, type=registry,ref=image)'),
   check: flag('Only look for mistakes in the Dockerfile'),
-  'cgroup-parent': unsupported(),
-  compress: unsupported(''),
+  'cgroup-parent': unsupported('Set the parent cgroup for the "RUN" instructions during build'),
+  compress: flag('Compress the build context using gzip'),
   'cpu-period': integer('Limit the CPU CFS (Completely Fair Scheduler) period'),
   'cpu-quota': integer('Limit the CPU CFS (Completely Fair Scheduler) quota'),
   'cpu-shares': integer('CPU shares (relative weight)', { short: 'c' }),
   'cpuset-cpus': text('CPUs in which to allow execution (0-3, 0,1)'),
   'cpuset-mems': text('MEMs in which to allow execution (0-3, 0,1)'),
-  'disable-content-trust': unsupported(''),
+  'disable-content-trust': contentTrust('verification'),
   'explain-cache': flag('Say of each step whether it was cached, and why if it was not'),
   file: text('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
-  'force-rm': value('', alwaysRemoved, 'Always remove intermediate containers', { hidden: true }),
+  'force-rm': flag('Always remove intermediate containers, as is done anyway'),
   iidfile: text('Write the image ID to the file'),
-  isolation: unsupported(),
+  isolation: isolation(),
   label: list('Set metadata for an image'),
   load: flag('Keep the image in the engine, which is done anyway'),
   memory: bytes('Memory limit', 'm'),
@@ -74,9 +70,13 @@ const options = {
   pull: flag('Always attempt to pull a newer version of the image'),
   push: flag('Push the tags when all is built'),
   quiet: flag('Suppress the build output and print image ID on success', { short: 'q' }),
-  rm: value('', alwaysRemoved, 'Remove intermediate containers after a successful build', { hidden: true }),
+  rm: fixed(
+    'Remove intermediate containers after a successful build',
+    true,
+    'there are no intermediate containers to keep',
+  ),
   secret: listOf(parseSecret, 'A secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret])'),
-  'security-opt': unsupported('strings'),
+  'security-opt': unsupported('Security options', 'strings'),
   'shm-size': bytes('Size of /dev/shm'),
   squash: flag('Make one layer of all that the build adds'),
   ssh: list('An ssh agent for RUN --mount=type=ssh (default|<id>[=<socket>])'),
@@ -128,7 +128,7 @@ export const command = defineCommand({
 
 /** Sends the context and what goes with it, and shows what the engine makes of them. */
 async function build(
-  { engine, configDirectory }: CommandContext,
+  { engine, config, configDirectory }: CommandContext,
   values: BuildValues,
   path: string,
   tags: readonly string[],
@@ -155,9 +155,10 @@ async function build(
     directories.size + agents.size + secrets.size + named.size > 0 || files !== undefined || cacheDest !== undefined;
   using session = needsSession ? await openBuildSession(engine, { secrets, contexts: directories, agents }) : undefined;
   const mode = progressOf(values);
+  const sent = mode === 'plain' && remote === undefined ? counted(tar) : tar;
   const { body } = await engine.stream('POST', '/build', {
     query: {
-      ...queryOf(values),
+      ...queryOf(values, proxyVariables(config, hostOf(engine.address))),
       t: tags,
       dockerfile,
       remote,
@@ -167,7 +168,7 @@ async function build(
       outputs: files === undefined ? undefined : JSON.stringify([{ Type: files.type }]),
     },
     headers: { 'X-Registry-Config': authHeader(await allCredentials(configDirectory)) },
-    body: mode === 'plain' && remote === undefined ? counted(tar) : tar,
+    body: values.compress && remote === undefined ? compressed(sent) : sent,
   });
   const written = Promise.all([
     ...(files === undefined || session === undefined ? [] : [writeFiles(session.output('files'), files)]),
@@ -187,9 +188,10 @@ async function build(
 const json = (entries: readonly unknown[]): string | undefined =>
   entries.length === 0 ? undefined : JSON.stringify(entries);
 
-function queryOf(values: BuildValues) {
+function queryOf(values: BuildValues, proxies: Readonly<Record<string, string>>) {
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const buildArgs = {
+    ...proxies,
     ...(epoch === undefined ? {} : { SOURCE_DATE_EPOCH: epoch }),
     ...Object.fromEntries(values['build-arg'].map(buildArgument)),
   };
@@ -277,4 +279,11 @@ async function* counted(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
     yield chunk;
   }
   writeOut(`Sending build context to Gantry daemon  ${humanSize(bytes)}\n`);
+}
+
+/** The context in gzip, for a slow way to the engine. */
+function compressed(tar: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const { createGzip } = process.getBuiltinModule('node:zlib');
+  const { compose, Readable } = process.getBuiltinModule('node:stream');
+  return compose(Readable.from(tar), createGzip()) as AsyncIterable<Uint8Array>;
 }

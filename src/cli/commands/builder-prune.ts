@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { Failure } from '../failure.ts';
-import { filterOption, filtersOf } from '../filters.ts';
+import { filtersOf, pruneFilterOption } from '../filters.ts';
 import { flag, value } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { askLine } from '../prompt.ts';
@@ -14,7 +14,7 @@ export const command = defineCommand({
   summary: 'Remove build cache',
   options: {
     all: flag('Remove cache mounts too, and not only the files of stages that no image is made of', { short: 'a' }),
-    filter: filterOption('Provide filter values (until=24h, id=…, type=regular|exec.cachemount)'),
+    filter: pruneFilterOption('Provide filter values (until=24h, id=…, type=regular|exec.cachemount)'),
     force: flag('Do not prompt for confirmation', { short: 'f' }),
     'keep-storage': size('Amount of disk space to keep for cache'),
     'max-used-space': size('The same'),

@@ -23,7 +23,7 @@ export const command = defineCommand({
   },
   args: [2, Number.POSITIVE_INFINITY],
   stopAtFirst: true,
-  async run({ engine }, { values, args: [name = '', ...words] }) {
+  async run({ engine, config }, { values, args: [name = '', ...words] }) {
     const attach = !values.detach;
     const stdin = attach && values.interactive;
     const { tty } = values;
@@ -49,7 +49,11 @@ export const command = defineCommand({
       return 0;
     }
     const connection = await engine.hijack(`/exec/${Id}/start`, { json: { Detach: false, Tty: tty, ...consoleSize } });
-    const attached = attachStreams(connection, { stdin, tty, detachKeys: values['detach-keys'] || 'ctrl-p,ctrl-q' });
+    const attached = attachStreams(connection, {
+      stdin,
+      tty,
+      detachKeys: values['detach-keys'] || config.detachKeys || 'ctrl-p,ctrl-q',
+    });
     const stop = tty
       ? followTerminalSize((now) => engine.json('POST', `/exec/${Id}/resize`, { query: { ...now } }))
       : () => {};

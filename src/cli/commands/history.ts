@@ -1,7 +1,8 @@
 import type { HistoryRow } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatRows } from '../format.ts';
-import { flag, text, unsupported } from '../options.ts';
+import { requirePlatform } from '../image-platform.ts';
+import { flag, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { ago, humanSize, localRfc3339 } from '../units.ts';
 
@@ -22,11 +23,12 @@ export const command = defineCommand({
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     human: flag('Print sizes and dates in human readable format', { short: 'H', initial: true }),
     'no-trunc': flag("Don't truncate output"),
-    platform: unsupported(),
+    platform: text('Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")'),
     quiet: flag('Only show image IDs', { short: 'q' }),
   },
   args: [1, 1],
   async run({ engine }, { values, args: [name = ''] }) {
+    await requirePlatform(engine, name, values.platform);
     const history = await engine.json<readonly HistoryRow[]>('GET', `/images/${name}/history`);
     const short = !values['no-trunc'];
     const shownId = (id: string) => (short ? id.replace('sha256:', '').slice(0, 12) : id);

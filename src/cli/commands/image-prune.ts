@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import { filterOption, filtersOf } from '../filters.ts';
+import { filtersOf, pruneFilterOption, withPruneFilters } from '../filters.ts';
 import { flag } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { humanSize } from '../units.ts';
@@ -11,18 +11,23 @@ export const command = defineCommand({
   aliases: ['image prune'],
   options: {
     all: flag('Remove all unused images, not just dangling ones', { short: 'a' }),
-    filter: filterOption('Provide filter values (e.g. "until=<timestamp>")'),
+    filter: pruneFilterOption('Provide filter values (e.g. "until=<timestamp>")'),
     force: flag('Do not prompt for confirmation', { short: 'f' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
     const which = values.all ? 'all images without at least one container associated to them' : 'all dangling images';
     if (!values.force && !(await confirm(`This will remove ${which}.`))) return 0;
     const { ImagesDeleted, SpaceReclaimed } = await engine.json<{
       ImagesDeleted: readonly { Untagged?: string; Deleted?: string }[] | null;
       SpaceReclaimed: number;
     }>('POST', '/images/prune', {
-      query: { filters: filtersOf([...values.filter, ['dangling', values.all ? 'false' : 'true']]) },
+      query: {
+        filters: filtersOf([
+          ...withPruneFilters(values.filter, config.pruneFilters),
+          ['dangling', values.all ? 'false' : 'true'],
+        ]),
+      },
     });
     if (ImagesDeleted !== null) writeOut('Deleted Images:\n');
     for (const { Untagged, Deleted } of ImagesDeleted ?? [])

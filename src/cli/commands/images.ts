@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { Failure } from '../failure.ts';
 import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows, type Row } from '../format.ts';
-import { flag, text, unsupported } from '../options.ts';
+import { flag, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { ago, goTime, humanSize } from '../units.ts';
 
@@ -32,28 +32,36 @@ export const command = defineCommand({
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     'no-trunc': flag("Don't truncate output"),
     quiet: flag('Only show image IDs', { short: 'q' }),
-    tree: unsupported(''),
+    tree: flag('List images as a tree: what holds which name, and what each takes'),
   },
   args: [0, 1],
-  async run({ engine }, { values, args: [pattern] }) {
+  async run({ engine, config }, { values, args: [pattern] }) {
+    const format = values.format || (values.quiet ? '' : (config.imagesFormat ?? ''));
     if (pattern?.startsWith('-')) throw new Failure(`invalid reference format: ${pattern}`, 1);
+    if (values.tree && (values.quiet || values.format !== '' || values['no-trunc'] || values.digests))
+      throw new Failure('--tree cannot be used with --quiet, --format, --no-trunc or --digests', 1);
     const images = await engine.json<readonly ImageSummary[]>('GET', '/images/json', {
       query: {
         all: values.all || undefined,
-        'shared-size': /\.(?:Shared|Unique)Size/.test(values.format) || undefined,
+        'shared-size': values.tree || /\.(?:Shared|Unique)Size/.test(format) || undefined,
         filters: filtersOf([...values.filter, ...(pattern === undefined ? [] : [['reference', pattern] as const])]),
       },
     });
     const short = !values['no-trunc'];
     const shownId = (id: string) => (short ? id.replace('sha256:', '').slice(0, 12) : id);
-    if (values.quiet && values.format === '') {
+    if (values.quiet && format === '') {
       writeOut(images.flatMap((image) => rowsOf(image, values.digests, shownId).map(({ ID }) => `${ID}\n`)).join(''));
       return 0;
     }
+    if (values.tree) {
+      const { imageTree } = await import('../image-tree.ts');
+      writeOut(imageTree(images, shownId));
+      return 0;
+    }
     const columns = ['Repository', 'Tag', ...(values.digests ? ['Digest'] : []), 'ID', 'CreatedSince', 'Size'];
-    const digests = values.digests || values.format.includes('.Digest');
+    const digests = values.digests || format.includes('.Digest');
     const rows = images.flatMap((image) => rowsOf(image, digests, shownId));
-    writeOut(await formatRows(values.format, rows, { columns, headers }));
+    writeOut(await formatRows(format, rows, { columns, headers }));
     return 0;
   },
 });

@@ -14,7 +14,9 @@ export const command = defineCommand({
   aliases: ['image load', 'load'],
   options: {
     input: text('Read from tar archive file, instead of STDIN', { short: 'i' }),
-    platform: unsupported(),
+    platform: unsupported(
+      'Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    ),
     quiet: flag('Suppress the load output', { short: 'q' }),
   },
   args: [0, 0],

@@ -9,7 +9,7 @@ export const command = defineCommand({
   summary: 'Fetch the logs of a container',
   aliases: ['container logs', 'logs'],
   options: {
-    details: unsupported(''),
+    details: unsupported('Show extra details provided to logs', ''),
     follow: flag('Follow log output', { short: 'f' }),
     since: text('Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'),
     tail: text('Number of lines to show from the end of the logs', { short: 'n', initial: 'all' }),

@@ -27,13 +27,14 @@ export const command = defineCommand({
     quiet: flag('Only display network IDs', { short: 'q' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
+    const format = values.format || (values.quiet ? '' : (config.networksFormat ?? ''));
     const listed = await engine.json<readonly NetworkSummary[]>('GET', '/networks', {
       query: { filters: filtersOf(values.filter) },
     });
     const networks = listed.toSorted((a, b) => (a.Name < b.Name ? -1 : 1));
     const shown = ({ Id }: NetworkSummary) => (values['no-trunc'] ? Id : Id.slice(0, 12));
-    if (values.quiet && values.format === '') {
+    if (values.quiet && format === '') {
       writeOut(networks.map((network) => `${shown(network)}\n`).join(''));
       return 0;
     }
@@ -50,7 +51,7 @@ export const command = defineCommand({
       IPv6: String(network.EnableIPv6 ?? false),
       Internal: String(network.Internal ?? false),
     }));
-    writeOut(await formatRows(values.format, rows, { columns: ['ID', 'Name', 'Driver', 'Scope'], headers }));
+    writeOut(await formatRows(format, rows, { columns: ['ID', 'Name', 'Driver', 'Scope'], headers }));
     return 0;
   },
 });

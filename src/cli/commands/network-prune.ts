@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import { filterOption, filtersOf } from '../filters.ts';
+import { filtersOf, pruneFilterOption, withPruneFilters } from '../filters.ts';
 import { flag } from '../options.ts';
 import { writeOut } from '../output.ts';
 
@@ -9,17 +9,17 @@ export const command = defineCommand({
   summary: 'Remove all unused networks',
   aliases: ['network prune'],
   options: {
-    filter: filterOption('Provide filter values (e.g. "until=<timestamp>")'),
+    filter: pruneFilterOption('Provide filter values (e.g. "until=<timestamp>")'),
     force: flag('Do not prompt for confirmation', { short: 'f' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
     if (!values.force && !(await confirm('This will remove all custom networks not used by at least one container.')))
       return 0;
     const { NetworksDeleted } = await engine.json<{ NetworksDeleted: readonly string[] | null }>(
       'POST',
       '/networks/prune',
-      { query: { filters: filtersOf(values.filter) } },
+      { query: { filters: filtersOf(withPruneFilters(values.filter, config.pruneFilters)) } },
     );
     const names = NetworksDeleted ?? [];
     if (names.length > 0) writeOut(`Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`);

@@ -40,18 +40,19 @@ export const command = defineCommand({
     size: flag('Display total file sizes', { short: 's' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
+    const format = values.format || (values.quiet ? '' : (config.psFormat ?? ''));
     const limit = values.latest && values.last === undefined ? 1 : (values.last ?? -1);
     const containers = await engine.json<readonly ContainerSummary[]>('GET', '/containers/json', {
       query: {
         all: values.all || undefined,
         limit: limit > 0 ? limit : undefined,
-        size: values.size || /\.Size|json \./.test(values.format) || undefined,
+        size: values.size || /\.Size|json \./.test(format) || undefined,
         filters: filtersOf(values.filter),
       },
     });
     const short = !values['no-trunc'];
-    if (values.quiet && values.format === '') {
+    if (values.quiet && format === '') {
       writeOut(containers.map(({ Id }) => `${short ? Id.slice(0, 12) : Id}\n`).join(''));
       return 0;
     }
@@ -66,7 +67,7 @@ export const command = defineCommand({
       ...(values.size ? ['Size'] : []),
     ];
     const rows = containers.map((container) => rowOf(container, short));
-    writeOut(await formatRows(values.format, rows, { columns, headers }));
+    writeOut(await formatRows(format, rows, { columns, headers }));
     return 0;
   },
 });

@@ -1,5 +1,6 @@
 import { canonicalReference, parseReference } from '#oci/index.ts';
 import { defineCommand } from '../command.ts';
+import { contentTrust } from '../container-options.ts';
 import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { pullImage } from '../pull-image.ts';
@@ -9,8 +10,8 @@ export const command = defineCommand({
   summary: 'Download an image from a registry',
   aliases: ['image pull', 'pull'],
   options: {
-    'all-tags': unsupported('', { short: 'a' }),
-    'disable-content-trust': unsupported(''),
+    'all-tags': unsupported('Download all tagged images in the repository', '', { short: 'a' }),
+    'disable-content-trust': contentTrust('verification'),
     platform: text('Set platform if server is multi-platform capable'),
     quiet: flag('Suppress verbose output', { short: 'q' }),
   },

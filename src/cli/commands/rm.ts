@@ -11,7 +11,7 @@ export const command = defineCommand({
   aliases: ['container rm', 'container remove', 'rm'],
   options: {
     force: flag('Force the removal of a running container (uses SIGKILL)', { short: 'f' }),
-    link: unsupported('', { short: 'l' }),
+    link: unsupported('Remove the specified link', '', { short: 'l' }),
     volumes: flag('Remove anonymous volumes associated with the container', { short: 'v' }),
   },
   args: [1, Number.POSITIVE_INFINITY],

@@ -25,7 +25,7 @@ export const command = defineCommand({
   args: [1, Number.POSITIVE_INFINITY],
   stopAtFirst: true,
   async run(context, flags) {
-    const { engine, calledAs } = context;
+    const { engine, config, calledAs } = context;
     const { values } = flags;
     if (values.detach && values.attach.length > 0)
       throw new Failure('conflicting options: cannot specify both --attach and --detach', 1);
@@ -55,7 +55,12 @@ export const command = defineCommand({
     const code = await attachToContainer(
       engine,
       { id, tty: values.tty, autoRemove: values.rm },
-      { streams, detachKeys: values['detach-keys'], proxySignals: values['sig-proxy'], start },
+      {
+        streams,
+        detachKeys: values['detach-keys'] || config.detachKeys || '',
+        proxySignals: values['sig-proxy'],
+        start,
+      },
     );
     writeError(spans);
     return code;

@@ -12,14 +12,14 @@ export const command = defineCommand({
   aliases: ['container start', 'start'],
   options: {
     attach: flag('Attach STDOUT/STDERR and forward signals', { short: 'a' }),
-    checkpoint: unsupported(),
-    'checkpoint-dir': unsupported(),
+    checkpoint: unsupported('Restore from this checkpoint'),
+    'checkpoint-dir': unsupported('Use a custom checkpoint storage directory'),
     'detach-keys': text('Override the key sequence for detaching a container'),
     interactive: flag("Attach container's STDIN", { short: 'i' }),
     'sig-proxy': flag('Proxy received signals to the process', { initial: true, hidden: true }),
   },
   args: [1, Number.POSITIVE_INFINITY],
-  async run({ engine }, { values, args }) {
+  async run({ engine, config }, { values, args }) {
     const start = (name: string) => engine.json<undefined>('POST', `/containers/${encodeURIComponent(name)}/start`);
     if (!values.attach && !values.interactive)
       return await forEachName(args, start, (failed) => `Error: failed to start containers: ${failed.join(', ')}`);
@@ -31,7 +31,7 @@ export const command = defineCommand({
     const target = { id: found.Id, tty: found.Config.Tty, autoRemove: found.HostConfig.AutoRemove };
     return await attachToContainer(engine, target, {
       streams: { stdin, stdout: true, stderr: true },
-      detachKeys: values['detach-keys'],
+      detachKeys: values['detach-keys'] || config.detachKeys || '',
       proxySignals: values['sig-proxy'],
       start: () => start(name),
     });

@@ -54,7 +54,7 @@ export const command = defineCommand({
     'no-trunc': flag('Do not truncate output'),
   },
   args: [0, Number.POSITIVE_INFINITY],
-  async run({ engine }, { values, args }) {
+  async run({ engine, config }, { values, args }) {
     for (;;) {
       const names = args.length > 0 ? args : await namesOf(engine, values.all);
       const readings = await Promise.all(names.map((name) => readingOf(engine, name, args.length > 0)));
@@ -62,7 +62,7 @@ export const command = defineCommand({
         reading === undefined ? [] : [rowOf(reading, names[at] ?? '', values['no-trunc'])],
       );
       const columns = ['ID', 'Name', 'CPUPerc', 'MemUsage', 'MemPerc', 'NetIO', 'BlockIO', 'PIDs'];
-      const shown = await formatRows(values.format, rows, { columns, headers });
+      const shown = await formatRows(values.format || (config.statsFormat ?? ''), rows, { columns, headers });
       if (values['no-stream']) {
         writeOut(shown);
         return 0;

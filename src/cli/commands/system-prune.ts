@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import { filterOption, filtersOf } from '../filters.ts';
+import { filtersOf, pruneFilterOption, withPruneFilters } from '../filters.ts';
 import { flag } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { humanSize } from '../units.ts';
@@ -21,12 +21,12 @@ export const command = defineCommand({
   aliases: ['system prune'],
   options: {
     all: flag('Remove all unused images not just dangling ones', { short: 'a' }),
-    filter: filterOption('Provide filter values (e.g. "label=<key>=<value>")'),
+    filter: pruneFilterOption('Provide filter values (e.g. "label=<key>=<value>")'),
     force: flag('Do not prompt for confirmation', { short: 'f' }),
     volumes: flag('Prune anonymous volumes'),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
     const things = [
       'all stopped containers',
       'all networks not used by at least one container',
@@ -38,7 +38,7 @@ export const command = defineCommand({
     let reclaimed = 0;
     const prune = async (path: string, title: string, more: readonly (readonly [string, string])[], query = {}) => {
       const answer = await engine.json<Pruned>('POST', path, {
-        query: { ...query, filters: filtersOf([...values.filter, ...more]) },
+        query: { ...query, filters: filtersOf([...withPruneFilters(values.filter, config.pruneFilters), ...more]) },
       });
       reclaimed += answer.SpaceReclaimed ?? 0;
       const lines = [

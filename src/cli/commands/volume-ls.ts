@@ -12,18 +12,19 @@ export const command = defineCommand({
   summary: 'List volumes',
   aliases: ['volume ls', 'volume list'],
   options: {
-    cluster: unsupported(''),
+    cluster: unsupported('Display only cluster volumes', ''),
     filter: filterOption('Provide filter values (e.g. "dangling=true")'),
     format: text("Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
     quiet: flag('Only display volume names', { short: 'q' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
+    const format = values.format || (values.quiet ? '' : (config.volumesFormat ?? ''));
     const { Volumes } = await engine.json<{ Volumes: readonly VolumeSummary[] | null }>('GET', '/volumes', {
       query: { filters: filtersOf(values.filter) },
     });
     const volumes = (Volumes ?? []).toSorted((a, b) => (a.Name < b.Name ? -1 : 1));
-    if (values.quiet && values.format === '') {
+    if (values.quiet && format === '') {
       writeOut(volumes.map(({ Name }) => `${Name}\n`).join(''));
       return 0;
     }
@@ -37,7 +38,7 @@ export const command = defineCommand({
         .toSorted()
         .join(','),
     }));
-    writeOut(await formatRows(values.format, rows, { columns: ['Driver', 'Name'], headers }));
+    writeOut(await formatRows(format, rows, { columns: ['Driver', 'Name'], headers }));
     return 0;
   },
 });

@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import { filterOption, filtersOf } from '../filters.ts';
+import { filtersOf, pruneFilterOption, withPruneFilters } from '../filters.ts';
 import { flag } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { humanSize } from '../units.ts';
@@ -11,11 +11,11 @@ export const command = defineCommand({
   aliases: ['volume prune'],
   options: {
     all: flag('Remove all unused volumes, not just anonymous ones', { short: 'a' }),
-    filter: filterOption('Provide filter values (e.g. "label=<label>")'),
+    filter: pruneFilterOption('Provide filter values (e.g. "label=<label>")'),
     force: flag('Do not prompt for confirmation', { short: 'f' }),
   },
   args: [0, 0],
-  async run({ engine }, { values }) {
+  async run({ engine, config }, { values }) {
     const which = values.all ? 'all' : 'anonymous';
     if (
       !values.force &&
@@ -26,7 +26,12 @@ export const command = defineCommand({
       VolumesDeleted: readonly string[] | null;
       SpaceReclaimed: number;
     }>('POST', '/volumes/prune', {
-      query: { filters: filtersOf([...values.filter, ...(values.all ? [['all', 'true'] as const] : [])]) },
+      query: {
+        filters: filtersOf([
+          ...withPruneFilters(values.filter, config.pruneFilters),
+          ...(values.all ? [['all', 'true'] as const] : []),
+        ]),
+      },
     });
     const names = VolumesDeleted ?? [];
     if (names.length > 0) writeOut(`Deleted Volumes:\n${names.map((name) => `${name}\n`).join('')}\n`);
