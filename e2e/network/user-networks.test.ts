@@ -150,11 +150,32 @@ describe('networks that people make', () => {
     await ok('network', 'rm', 'shared');
   });
 
-  test('--link on the default bridge and in a network of its own', async () => {
+  test('--link on the default bridge, with its variables, and in a network of its own', async () => {
     await sleeper('dbl');
     const linked = await ok('run', '--rm', '--link', 'dbl:store', 'busybox', 'ping', '-c', '1', '-W', '2', 'store');
     assert.match(linked, / 0% packet loss/);
     await gone('dbl');
+    const given = ['--expose', '5432', '--expose', '53/udp', '-e', 'OWNER=ana'];
+    await sleeper('dbl', ...given);
+    const at = await addressIn('dbl', 'bridge');
+    await sleeper('user-of-dbl', '--link', 'dbl:my-store', '-e', 'MY_STORE_PORT_5432_TCP_PORT=mine');
+    const environment = (await inside('user-of-dbl', 'env')).split('\n').filter((line) => line.startsWith('MY_STORE'));
+    assert.deepEqual(environment.toSorted(), [
+      'MY_STORE_ENV_OWNER=ana',
+      'MY_STORE_NAME=/user-of-dbl/my-store',
+      `MY_STORE_PORT=udp://${at}:53`,
+      `MY_STORE_PORT_53_UDP=udp://${at}:53`,
+      `MY_STORE_PORT_53_UDP_ADDR=${at}`,
+      'MY_STORE_PORT_53_UDP_PORT=53',
+      'MY_STORE_PORT_53_UDP_PROTO=udp',
+      `MY_STORE_PORT_5432_TCP=tcp://${at}:5432`,
+      `MY_STORE_PORT_5432_TCP_ADDR=${at}`,
+      'MY_STORE_PORT_5432_TCP_PORT=mine',
+      'MY_STORE_PORT_5432_TCP_PROTO=tcp',
+    ]);
+    const first = await ok('exec', 'user-of-dbl', 'cat', '/proc/1/environ');
+    assert.match(first, /MY_STORE_ENV_OWNER=ana/);
+    await gone('user-of-dbl', 'dbl');
     await ok('network', 'create', 'links');
     await sleeper('dbl', '--network', 'links');
     const address = await addressIn('dbl', 'links');

@@ -3,6 +3,7 @@ import { GantryError } from '#errors/index.ts';
 import type { Endpoint, Network } from '#network/index.ts';
 import type { Context } from './context.ts';
 import type { Container, ContainerOptions, NetworkAttachment, NetworkRequest } from './engine.ts';
+import { linkHosts } from './legacy-links.ts';
 import { hostsFile, resolvConf, resolverConf } from './network-files.ts';
 import { readHostFile } from './read-host-file.ts';
 import { containerOfMode, isOwn } from './spec/namespaces.ts';
@@ -150,22 +151,6 @@ export async function writeNetworkFiles(context: Context, container: Container):
     resolvesNames(context, container.id) ? resolverConf(host, wanted) : resolvConf(host, wanted),
   );
   return files;
-}
-
-/** What `--link` says on the default bridge: the other's address by its alias, name and id. @throws GantryError */
-function linkHosts(context: Context, container: Container): readonly string[] {
-  if ((container.options.networkMode ?? 'bridge') !== 'bridge') return [];
-  return (container.options.links ?? []).flatMap((link) => {
-    const [name = '', alias = name] = link.split(':');
-    const target = context.store.find(name);
-    const endpoint = context.networks.endpointsOf(target.id).find(({ networkName }) => networkName === 'bridge');
-    if (endpoint === undefined)
-      throw new GantryError(
-        'conflict',
-        `Cannot link to a non running container: /${target.name} AS /${container.name}/${alias}`,
-      );
-    return [...new Set([alias, target.id.slice(0, 12), target.name])].map((known) => `${known}:${endpoint.address}`);
-  });
 }
 
 /** Puts a container into one more network, at once if it runs. @throws GantryError */

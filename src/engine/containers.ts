@@ -6,6 +6,7 @@ import { type ContainersDeps, type ContainersOptions, createContext } from './co
 import { checkName, createContainer } from './create-container.ts';
 import type { Containers } from './engine.ts';
 import { createExecs } from './execs.ts';
+import { linkEnvironment } from './legacy-links.ts';
 import { readLogs } from './logs.ts';
 import { createPendingIo } from './pending-io.ts';
 import { readProcess } from './processes.ts';
@@ -94,6 +95,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     ...createExecs({
       runningTask: context.runningTask,
       execDirectory: (id) => context.taskDirectory(`exec-${id}`),
+      linkEnvironment: (container) => linkEnvironment(context, container),
       mountsOf: (id) => driver.mounts(id),
       tell,
     }),

@@ -10,6 +10,7 @@ import { composeExecProcess } from './spec/exec-process.ts';
 interface ExecDeps {
   readonly runningTask: (nameOrId: string) => { container: Container; task: Task };
   readonly execDirectory: (id: string) => string;
+  readonly linkEnvironment: (container: Container) => readonly string[];
   readonly mountsOf: (containerId: string) => Promise<readonly Mount[]>;
   readonly tell: (container: Container, action: string, more?: Readonly<Record<string, string>>) => void;
 }
@@ -65,7 +66,13 @@ export function createExecs(
         const task = await parent.exec({
           id,
           directory: deps.execDirectory(id),
-          process: composeExecProcess({ container, options, passwd, group }),
+          process: composeExecProcess({
+            container,
+            options,
+            passwd,
+            group,
+            linkEnvironment: deps.linkEnvironment(container),
+          }),
           stdio: {
             terminal: options.terminal ?? false,
             stdin: options.attachStdin ?? false,

@@ -5,6 +5,7 @@ import type { Healthcheck } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
 import type { Context } from './context.ts';
 import type { Container, Health } from './engine.ts';
+import { linkEnvironment } from './legacy-links.ts';
 import { readFilesIn } from './rootfs.ts';
 import { composeExecProcess } from './spec/exec-process.ts';
 
@@ -90,7 +91,13 @@ async function probe(
     const task = await parent.exec({
       id,
       directory,
-      process: composeExecProcess({ container, options: { command }, passwd, group }),
+      process: composeExecProcess({
+        container,
+        options: { command },
+        passwd,
+        group,
+        linkEnvironment: linkEnvironment(context, container),
+      }),
       stdio: { terminal: false, stdin: false },
     });
     let late = false;

@@ -9,6 +9,7 @@ import { watchTask } from './exits.ts';
 import { startHealthMonitor } from './health.ts';
 import { blockDevicesOf, devicesOf } from './host-devices.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
+import { linkEnvironment } from './legacy-links.ts';
 import type { Live } from './lives.ts';
 import { openMountSources } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
@@ -93,6 +94,7 @@ async function prepare(
     mounts: mappedVolumes(container, sources.mounts),
     ...(container.userRange === undefined ? {} : { userRange: container.userRange }),
     files,
+    linkEnvironment: linkEnvironment(context, container),
     cgroupsPath: `${context.options.cgroupParent}/${id}`,
     host: {
       devices: await devicesOf(container.options),

@@ -18,6 +18,8 @@ export function composeExecProcess(input: {
   readonly options: ExecOptions;
   readonly passwd: string;
   readonly group: string;
+  /** Variables of legacy links. */
+  readonly linkEnvironment?: readonly string[];
   /** Where it runs; this host where it is left out. */
   readonly machine?: Machine;
 }): Process {
@@ -34,7 +36,10 @@ export function composeExecProcess(input: {
   const bounding = capabilitiesOf(options.privileged ? { privileged: true } : container.options, possible);
   const env = mergeEnv(
     [
-      ['engine', [...(options.terminal ? ['TERM=xterm'] : []), `HOME=${account.home}`]],
+      [
+        'engine',
+        [...(options.terminal ? ['TERM=xterm'] : []), `HOME=${account.home}`, ...(input.linkEnvironment ?? [])],
+      ],
       ['image', container.resolved.env.filter((entry) => !entry.startsWith('HOME='))],
       ['user', options.env ?? []],
     ],

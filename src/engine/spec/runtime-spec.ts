@@ -35,6 +35,8 @@ export interface ComposeInput {
   /** Files on the host that the engine manages for the container. */
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
   readonly cgroupsPath: string;
+  /** Variables of legacy links. */
+  readonly linkEnvironment?: readonly string[];
   readonly host?: HostParts;
   readonly userRange?: UserRange;
   /** Where it is to run; this host where it is left out. */
@@ -99,6 +101,7 @@ export function composeSpec(input: ComposeInput): {
           `HOSTNAME=${hostname}`,
           ...(options.terminal ? ['TERM=xterm'] : []),
           ...(account === undefined ? [] : [`HOME=${account.home}`]),
+          ...(input.linkEnvironment ?? []),
         ],
       ],
       ['image', image.Env ?? []],
