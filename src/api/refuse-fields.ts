@@ -25,10 +25,11 @@ export function refuseFields(
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
-/** Of the body of a create (Engine API: ContainerConfig). What an attach asks for is asked again when it comes. */
+/** Of the body of a create (Engine API: ContainerConfig). What an attach asks for is asked again when it comes. Dockerode says
+ * the query's parameters here too. */
 export const builtConfig = words(`
   Hostname Domainname User AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Env Cmd Entrypoint Image WorkingDir
-  Labels ExposedPorts Volumes StopSignal StopTimeout Healthcheck HostConfig NetworkingConfig MacAddress`);
+  Labels ExposedPorts Volumes StopSignal StopTimeout Healthcheck HostConfig NetworkingConfig MacAddress name platform`);
 
 /** Of limits, which an update may change too (Engine API: Resources). */
 const updatable = `

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
 import type { Mount } from '#oci/index.ts';
-import type { Task } from '#runtime/index.ts';
+import type { Task, TaskIo } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
 import { readFilesIn } from './rootfs.ts';
 import { composeExecProcess } from './spec/exec-process.ts';
@@ -20,7 +20,32 @@ interface ExecRecord {
   readonly options: ExecOptions;
   task?: Task;
   exitCode?: number;
+  /** Settles as soon as the exit code is known. */
+  readonly exited: PromiseWithResolvers<void>;
+  /** Settles when nothing of it is left. */
   readonly ended: PromiseWithResolvers<number>;
+  endedAt?: number;
+}
+
+type Output = TaskIo['output'] extends AsyncIterable<infer Chunk> ? Chunk : never;
+
+/** How long the exit code of an exec can be asked for. */
+const keptMs = 5 * 60_000;
+
+/** The streams, whose end is told only when the exit code is known: clients ask for it next. */
+function untilExited(io: TaskIo, exited: Promise<void>): TaskIo {
+  const left = Promise.withResolvers<void>();
+  return {
+    stdin: io.stdin,
+    output: (async function* (): AsyncGenerator<Output> {
+      yield* io.output;
+      await Promise.race([exited, left.promise]);
+    })(),
+    async [Symbol.asyncDispose]() {
+      left.resolve();
+      await io[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Further processes in a running container. They live in memory: an exec of a daemon that is gone has no client left. */
@@ -33,12 +58,22 @@ export function createExecs(
     if (record === undefined) throw new GantryError('not-found', `No such exec instance: ${id}`);
     return record;
   };
+  const forgetOld = () => {
+    for (const [id, { endedAt = Number.POSITIVE_INFINITY }] of records)
+      if (Date.now() - endedAt > keptMs) records.delete(id);
+  };
   return {
     async createExec(nameOrId, options) {
       const { container } = deps.runningTask(nameOrId);
       if (options.command.length === 0) throw new GantryError('invalid', 'No exec command specified');
       const id = randomBytes(32).toString('hex');
-      records.set(id, { containerId: container.id, options, ended: Promise.withResolvers() });
+      forgetOld();
+      records.set(id, {
+        containerId: container.id,
+        options,
+        exited: Promise.withResolvers(),
+        ended: Promise.withResolvers(),
+      });
       deps.tell(container, `exec_create: ${options.command.join(' ')}`, { execID: id });
       return id;
     },
@@ -85,18 +120,24 @@ export function createExecs(
         const settle = async () => {
           const { code } = await task.wait();
           record.exitCode = code;
+          record.endedAt = Date.now();
+          record.exited.resolve();
           await task.delete();
           await rm(deps.execDirectory(id), { recursive: true, force: true });
           deps.tell(container, 'exec_die', { execID: id, exitCode: String(code) });
           record.ended.resolve(code);
         };
-        settle().catch((error: unknown) => record.ended.reject(error));
+        settle().catch((error: unknown) => {
+          record.exited.resolve();
+          record.ended.reject(error);
+        });
         record.ended.promise.catch(() => undefined);
         beforeStart?.();
         await task.start();
-        return io;
+        return untilExited(io, record.exited.promise);
       } catch (error) {
         record.exitCode ??= error instanceof GantryError && error.code === 'command-not-found' ? 127 : 126;
+        record.endedAt = Date.now();
         record.ended.resolve(record.exitCode);
         throw error;
       }
