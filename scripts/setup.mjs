@@ -35,6 +35,8 @@ const packages = {
     iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],
     openssl: ['/usr/bin/openssl', 'makes the certificate of the TLS tests'],
     tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
+    zsh: ['/usr/bin/zsh', 'completes what is typed after gantry'],
+    fish: ['/usr/bin/fish', 'the same'],
     skopeo: ['/usr/bin/skopeo', 'a client that is not ours, for the hub'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
   },

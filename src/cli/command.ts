@@ -19,6 +19,9 @@ export interface CommandContext {
 
 /** A command as the program runs it. Resolves with the exit code. */
 export interface Command {
+  /** Its flags, and whether they end at the first word, for who completes them. */
+  readonly options?: Options;
+  readonly stopAtFirst?: boolean;
   execute(context: CommandContext, argv: readonly string[]): Promise<number>;
 }
 
@@ -39,6 +42,8 @@ export interface CommandDefinition<O extends Options> {
 /** A command from its table of flags and its body; help and refusals of wrong use are made here, for all alike. */
 export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
   return {
+    options: definition.options,
+    stopAtFirst: definition.stopAtFirst ?? false,
     async execute(context, argv) {
       const called = `gantry ${context.calledAs}`;
       const usage = `Usage:  ${called} ${definition.usage}`.trimEnd();

@@ -13,6 +13,10 @@ const groups: Readonly<Record<string, string>> = {
   volume: 'Manage volumes',
 };
 
+export const groupNames: readonly string[] = Object.keys(groups);
+
+export const groupSummary = (group: string): string => groups[group] ?? '';
+
 /** The words that take a second word: `container ls`. */
 export const isGroup = (word: string): boolean => Object.hasOwn(groups, word);
 
@@ -21,7 +25,7 @@ const rows = (entries: readonly (readonly [name: string, summary: string])[]) =>
 
 /** `gantry --help`. */
 export function programHelp(globalOptions: Options): string {
-  const single = program.filter(({ names }) => !names[0]?.includes(' '));
+  const single = program.filter(({ names: [name = ''] }) => !name.includes(' ') && !name.startsWith('__'));
   const named = (common: boolean) =>
     single.filter((entry) => (entry.common ?? false) === common).map((e) => [e.names[0] ?? '', e.summary] as const);
   return `Usage:  gantry [OPTIONS] COMMAND

@@ -5,36 +5,13 @@ import { homedir } from 'node:os';
 import { createEngineClient, parseEngineHost } from '#client/index.ts';
 import { type ConfigFile, readConfig } from './config-file.ts';
 import { errorText, Failure } from './failure.ts';
-import { flag, list, parseOptions, suggestion, text, value } from './options.ts';
+import { globalOptions } from './global-options.ts';
+import { parseOptions, suggestion } from './options.ts';
 import { writeError, writeOut } from './output.ts';
 import { program } from './program.ts';
 
 // The starter sets it for this process; programs that it starts need none of it.
 delete process.env.NODE_COMPILE_CACHE;
-
-const logLevel = (written: string): string => {
-  if (!/^(?:debug|info|warn|error|fatal)$/.test(written)) throw new Error('it is debug, info, warn, error or fatal');
-  return written;
-};
-
-const globalOptions = {
-  config: text('Location of client config files (default "~/.docker")'),
-  context: text('Name of the context that says where the engine is (overrides the environment and "context use")', {
-    short: 'c',
-  }),
-  debug: flag('Show where errors come from', { short: 'D' }),
-  host: list('Daemon socket to connect to', { short: 'H' }),
-  'log-level': value('string', logLevel, 'Set the logging level ("debug", "info", "warn", "error", "fatal")', {
-    short: 'l',
-    shownDefault: '"info"',
-  }),
-  tls: flag('Use TLS; implied by --tlsverify'),
-  tlscacert: text('Trust certs signed only by this CA'),
-  tlscert: text('Path to TLS certificate file'),
-  tlskey: text('Path to TLS key file'),
-  tlsverify: flag('Use TLS and verify the remote'),
-  version: flag('Print version information and quit', { short: 'v' }),
-};
 
 const defaultHost = 'unix:///run/gantry/gantry.sock';
 
@@ -46,6 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (values.version) return await dispatch(['version', '--format', 'Gantry version {{.Client.Version}}'], values);
     if (help || args.length === 0 || args[0] === 'help')
       return await showHelp(args.slice(args[0] === 'help' ? 1 : 0), values);
+    if (args[0] === '__complete') return await completeWords(args.slice(1), values);
     return await dispatch(args, values);
   } catch (error) {
     const message = errorText(error);
@@ -89,7 +67,7 @@ async function dispatch(args: readonly string[], values: GlobalValues): Promise<
   const engine = createEngineClient(parseEngineHost(host ?? defaultHost, tls), {
     userAgent: `Gantry-Client (linux)`,
     ...(config.HttpHeaders === undefined ? {} : { headers: config.HttpHeaders }),
-    ...(host === undefined
+    ...(host === undefined && first !== '__complete'
       ? { onUnreachable: async () => (await import('./background-engine.ts')).startBackgroundEngine(defaultHost) }
       : {}),
   });
@@ -149,6 +127,18 @@ async function unknownCommand(args: readonly string[]): Promise<never> {
     `gantry: unknown command: gantry ${first}${suggestion(first, known, 'gantry ')}\n\nRun 'gantry --help' for more information`,
     1,
   );
+}
+
+/** The flags before the command say which engine is asked for names. */
+async function completeWords(words: readonly string[], own: GlobalValues): Promise<number> {
+  const typed = words[0] === '--' ? words.slice(1) : words;
+  try {
+    const { values, args } = parseGlobal(typed);
+    if (args.length > 0) return await dispatch(['__complete', ...args], values);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error; // a flag that is still being typed
+  }
+  return await dispatch(['__complete', ...typed], own);
 }
 
 async function showHelp(topic: readonly string[], values: GlobalValues): Promise<number> {

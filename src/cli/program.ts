@@ -443,4 +443,15 @@ export const program: readonly ProgramEntry[] = [
     summary: 'Set the current docker context',
     load: () => import('./commands/context-use.ts'),
   },
+  {
+    names: ['completion'],
+    summary: 'Print what makes a shell complete commands, flags and names',
+    offline: true,
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    names: ['__complete'],
+    summary: 'Answer a shell that completes a word',
+    load: () => import('./commands/complete-words.ts'),
+  },
 ];

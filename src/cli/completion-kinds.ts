@@ -1,0 +1,143 @@
+import type { Kind } from './complete.ts';
+
+interface WordKind {
+  readonly kind: Kind;
+  /** Any number of them may follow. */
+  readonly repeats?: boolean;
+}
+
+const one = (kind: Kind): WordKind => ({ kind });
+const many = (kind: Kind): WordKind => ({ kind, repeats: true });
+
+/** What the words of a command are, in their order, under the first of its names. */
+export const wordKinds: Readonly<Record<string, readonly WordKind[]>> = {
+  run: [one('images')],
+  create: [one('images')],
+  exec: [one('running')],
+  attach: [one('running')],
+  commit: [one('containers'), one('images')],
+  cp: [many('paths')],
+  diff: [one('containers')],
+  export: [one('containers')],
+  kill: [many('running')],
+  logs: [one('containers')],
+  pause: [many('running')],
+  port: [one('containers')],
+  rename: [one('containers')],
+  restart: [many('containers')],
+  rm: [many('containers')],
+  start: [many('stopped')],
+  stats: [many('running')],
+  stop: [many('running')],
+  top: [one('running')],
+  unpause: [many('paused')],
+  update: [many('containers')],
+  wait: [many('containers')],
+  inspect: [many('objects')],
+  'container inspect': [many('containers')],
+  build: [one('files')],
+  history: [one('images')],
+  images: [one('images')],
+  'image inspect': [many('images')],
+  import: [one('files')],
+  pull: [one('images')],
+  push: [one('images')],
+  rmi: [many('images')],
+  save: [many('images')],
+  tag: [one('images'), one('images')],
+  'network connect': [one('networks'), one('containers')],
+  'network disconnect': [one('networks'), one('containers')],
+  'network inspect': [many('networks')],
+  'network rm': [many('networks')],
+  'volume inspect': [many('volumes')],
+  'volume rm': [many('volumes')],
+  'context export': [one('contexts'), one('files')],
+  'context import': [one([]), one('files')],
+  'context inspect': [many('contexts')],
+  'context rm': [many('contexts')],
+  'context update': [one('contexts')],
+  'context use': [one('contexts')],
+  login: [one('registries')],
+  logout: [one('registries')],
+  completion: [one(['bash', 'fish', 'zsh'])],
+  help: [one('commands')],
+  hub: [one(['serve', 'user', 'org', 'token', 'repo', 'mirror', 'hook', 'gc', 'check', 'backup', 'restore'])],
+};
+
+const signals = ['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGQUIT', 'SIGSTOP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'];
+// capabilities(7)
+const capabilities = `ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE
+  DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN
+  NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT
+  SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM`.split(/\s+/);
+
+/** What a flag's value is, by its name, or by its command and its name. */
+export const flagKinds: Readonly<Record<string, Kind>> = {
+  '--network': 'networks',
+  '--volume': 'volumes',
+  '--volumes-from': 'containers',
+  '--link': 'containers',
+  '--context': 'contexts',
+  '--from': 'contexts',
+  '--runtime': 'runtimes',
+  '--cache-from': 'images',
+  '--env-file': 'files',
+  '--label-file': 'files',
+  '--cidfile': 'files',
+  '--iidfile': 'files',
+  '--metadata-file': 'files',
+  '--file': 'files',
+  '--input': 'files',
+  '--output': 'files',
+  '--config': 'files',
+  '--tlscacert': 'files',
+  '--tlscert': 'files',
+  '--tlskey': 'files',
+  '--platform': ['linux/amd64', 'linux/arm64'],
+  'run --pull': ['always', 'missing', 'never'],
+  'create --pull': ['always', 'missing', 'never'],
+  '--restart': ['always', 'no', 'on-failure', 'unless-stopped'],
+  '--signal': signals,
+  '--stop-signal': signals,
+  '--cap-add': capabilities,
+  '--cap-drop': capabilities,
+  '--log-driver': ['journald', 'json-file', 'local', 'none', 'syslog'],
+  '--log-level': ['debug', 'error', 'fatal', 'info', 'warn'],
+  '--attach': ['stderr', 'stdin', 'stdout'],
+  '--cgroupns': ['host', 'private'],
+  '--ipc': ['container:', 'host', 'none', 'private', 'shareable'],
+  '--pid': ['container:', 'host'],
+  '--uts': ['host'],
+  '--userns': ['host'],
+  '--security-opt': ['apparmor=unconfined', 'no-new-privileges', 'seccomp=unconfined', 'systempaths=unconfined'],
+  '--format': ['json', 'table'],
+  '--type': ['container', 'image', 'network', 'volume'],
+  '--progress': ['auto', 'plain', 'quiet', 'rawjson', 'tty'],
+  'network create --driver': ['bridge'],
+  'volume create --driver': ['local'],
+  'ps --filter': [
+    ...[
+      'ancestor=',
+      'before=',
+      'exited=',
+      'expose=',
+      'health=',
+      'id=',
+      'label=',
+      'name=',
+      'network=',
+      'publish=',
+      'since=',
+    ],
+    ...['status=created', 'status=exited', 'status=paused', 'status=restarting', 'status=running', 'volume='],
+  ],
+  'images --filter': ['before=', 'dangling=false', 'dangling=true', 'label=', 'reference=', 'since=', 'until='],
+  'network ls --filter': ['dangling=', 'driver=', 'id=', 'label=', 'name=', 'scope=', 'type=builtin', 'type=custom'],
+  'volume ls --filter': ['dangling=false', 'dangling=true', 'driver=', 'label=', 'name='],
+  'events --filter': ['container=', 'event=', 'image=', 'label=', 'network=', 'type=', 'volume='],
+  'container prune --filter': ['label=', 'until='],
+  'image prune --filter': ['dangling=', 'label=', 'until='],
+  'network prune --filter': ['label=', 'until='],
+  'volume prune --filter': ['all=', 'label='],
+  'system prune --filter': ['label=', 'until='],
+};
