@@ -89,5 +89,5 @@ async function completes(terminal: Terminal, typed: string, line: RegExp): Promi
   terminal.type(typed);
   terminal.key('Tab');
   await terminal.shows(line);
-  terminal.key('C-c');
+  terminal.key('C-u'); // an interrupt would throw away what is typed next
 }
