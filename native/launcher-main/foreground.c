@@ -19,8 +19,7 @@ void kill_launched(struct launched *launched) {
   while (waitpid(launched->pid, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
-// Says on stderr why the process could not be run, as a shell would.
-static void start_now(int status) {
+void start_now(int status) {
   struct status_packet packet = {0};
   if (send(status, "", 1, MSG_NOSIGNAL) != 1) return;
   if (recv(status, &packet, sizeof packet, 0) < STATUS_HEAD) return;
@@ -43,7 +42,7 @@ static void pass_on(const struct launched *launched, struct relay *relay, int si
   else sys_pidfd_send_signal(launched->pidfd, signal);
 }
 
-int foreground(const struct plan *plan, struct launched *launched, bool terminal) {
+int foreground(struct launched *launched, bool terminal) {
   sigset_t all;
   struct signalfd_siginfo info;
   struct relay relay;
@@ -53,7 +52,6 @@ int foreground(const struct plan *plan, struct launched *launched, bool terminal
   int signals = signalfd(-1, &all, SFD_CLOEXEC);
   if (signals < 0) return EXIT_UNKNOWN;
   if (terminal) relay_open(&relay, launched->master);
-  if (plan_find(plan, OP_START_FIFO) == NULL) start_now(launched->status);
   while (!has_ended(launched, &code)) {
     if (terminal) relay_until(&relay, signals);
     if (read(signals, &info, sizeof info) == sizeof info) pass_on(launched, terminal ? &relay : NULL, (int)info.ssi_signo);

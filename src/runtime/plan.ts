@@ -23,8 +23,8 @@ import { GantryError } from '#errors/index.ts';
  * writing instead, which blocks until somebody opens it for reading: that is the start. Who did then reads an `error`
  * packet's bytes, or the end of file when exec succeeded.
  *
- * `gantry-launcher PLAN RESULT` (native/launcher-main/) carries out the plan in a file with its own stdio, for
- * `gantry-runtime`; its first lines say what comes back on the fd RESULT.
+ * `gantry-launcher` (native/launcher-main/) carries out the plan in a file with its own stdio, for `gantry-runtime`;
+ * control.h there says how it is asked.
  */
 export const operations = {
   // What the shim does with the process (shim-protocol.ts#create). First in the plan.

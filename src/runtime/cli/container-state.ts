@@ -46,6 +46,14 @@ export const directoryOf = (root: string, id: string): string => `${root}/${chec
 export const fifoOf = (directory: string): string => `${directory}/exec.fifo`;
 const configOf = (directory: string): string => `${directory}/config.json`;
 export const planOf = (directory: string): string => `${directory}/plan`;
+const stateFileOf = (directory: string): string => `${directory}/state.json`;
+/** All that is kept of a container whose process was started, in an order in which it can be removed. */
+export const filesOf = (directory: string): readonly string[] => [
+  planOf(directory),
+  configOf(directory),
+  stateFileOf(directory),
+  directory,
+];
 
 /** Takes an id. @throws GantryError conflict where it is taken */
 export function makeStateDirectory(root: string, id: string): string {
@@ -64,7 +72,7 @@ export function makeStateDirectory(root: string, id: string): string {
 }
 
 export const writeState = (directory: string, state: ContainerState): void =>
-  writeWhole(`${directory}/state.json`, JSON.stringify(state));
+  writeWhole(stateFileOf(directory), JSON.stringify(state));
 
 /** Keeps the configuration as it was at create: the bundle's may change. */
 export const writeConfig = (directory: string, spec: RuntimeSpec): void =>
@@ -78,7 +86,7 @@ export function readState(root: string, id: string): ContainerState {
   const directory = directoryOf(root, id);
   let text: string;
   try {
-    text = readFileSync(`${directory}/state.json`, 'utf8');
+    text = readFileSync(stateFileOf(directory), 'utf8');
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
     throw new GantryError('not-found', `container ${id} does not exist in ${root}`, {

@@ -13,6 +13,8 @@ export interface Context {
   readonly rootless: boolean;
   /** criu's program (`--criu`). */
   readonly criu: string;
+  /** The options before the command: with others behind them they are a command on the same containers. */
+  readonly globals: readonly string[];
   readonly options: Parsed;
   /** The first word behind the options. */
   readonly id: string;

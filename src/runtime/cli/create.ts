@@ -23,7 +23,8 @@ import {
 } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
-import { type LaunchedProcess, launchProcess, makeFifo } from './launch.ts';
+import { launchProcess, makeFifo } from './launch.ts';
+import { launcher } from './launcher.ts';
 import { withOwnSteps } from './own-steps.ts';
 import { requestedLimits } from './requested-limits.ts';
 
@@ -47,19 +48,18 @@ export function preservedFds(context: Context): PreservedFds {
   const asked = context.options.text('preserve-fds') ?? '0';
   if (!/^\d{1,4}$/.test(asked))
     throw new GantryError('invalid', `--preserve-fds ${asked}: give the number of file descriptors after the third`);
-  const { LISTEN_FDS = '', LISTEN_PID = '', GANTRY_OPEN_FDS = '' } = process.env;
-  const listening = /^\d{1,4}$/.test(LISTEN_FDS) && LISTEN_PID === String(process.pid) ? Number(LISTEN_FDS) : 0;
+  const { LISTEN_FDS = '', LISTEN_PID = '' } = process.env;
+  const { givenFds = 0, pid } = launcher ?? {};
+  const listening = /^\d{1,4}$/.test(LISTEN_FDS) && LISTEN_PID === String(pid) ? Number(LISTEN_FDS) : 0;
   const count = listening + Number(asked);
-  // bin/gantry-runtime says what was open before Node opened its own.
-  const open = GANTRY_OPEN_FDS.split(' ');
-  for (let fd = 3; fd < 3 + count; fd++)
-    if (!open.includes(String(fd)))
-      throw new GantryError(
-        'invalid',
-        listening > 0 && fd < 3 + listening
-          ? `LISTEN_FDS=${LISTEN_FDS}: file descriptor ${fd} is not open`
-          : `--preserve-fds ${asked}: file descriptor ${fd} is not open`,
-      );
+  const fd = 3 + givenFds;
+  if (count > givenFds)
+    throw new GantryError(
+      'invalid',
+      fd < 3 + listening
+        ? `LISTEN_FDS=${LISTEN_FDS}: file descriptor ${fd} is not open`
+        : `--preserve-fds ${asked}: file descriptor ${fd} is not open`,
+    );
   return { count, env: listening > 0 ? [`LISTEN_FDS=${listening}`, 'LISTEN_PID=1'] : [] };
 }
 
@@ -130,9 +130,12 @@ function refuseWithoutRoot(): void {
     );
 }
 
+/** The command that removes a container, whatever there is of it. */
+export const removalOf = ({ globals, id }: Context): readonly string[] => [...globals, 'delete', '--force', id];
+
 export interface Created {
   readonly state: ContainerState;
-  readonly process: LaunchedProcess;
+  readonly spec: RuntimeSpec;
 }
 
 /**
@@ -183,7 +186,7 @@ export async function createContainer(context: Context, options: { readonly fore
     rootfs,
     created: new Date().toISOString(),
     owner: process.getuid?.() ?? 0,
-    cgroup: [],
+    cgroup: planned,
     annotations: spec.annotations ?? {},
   };
   if (options.foreground && Object.keys(spec.linux?.netDevices ?? {}).length > 0)
@@ -192,14 +195,15 @@ export async function createContainer(context: Context, options: { readonly fore
       'run: linux.netDevices must be there before the start; use create and start, or run --detach',
     );
   const directory = makeStateDirectory(root, id);
+  if (options.foreground) launcher?.guard(removalOf(context));
   try {
     writeState(directory, state);
     writeConfig(directory, spec);
     const made = makeCgroup(cgroups, spec, place, context);
     try {
-      writeState(directory, { ...state, cgroup: made.directories });
+      if (made.directories.length !== planned.length) writeState(directory, { ...state, cgroup: made.directories });
       if (!options.foreground) makeFifo(fifoOf(directory));
-      const launched = await launchProcess({
+      const launched = launchProcess({
         planPath: planOf(directory),
         steps: made.directories.length === planned.length ? steps : compile(made.directories),
         preserveFds: fds.count,
@@ -211,7 +215,7 @@ export async function createContainer(context: Context, options: { readonly fore
       const alive = { ...state, cgroup: made.directories, pid: launched.pid, startTime: launched.startTime };
       writeState(directory, alive);
       writePidFile(context, launched.pid);
-      return { state: alive, process: launched };
+      return { state: alive, spec };
     } catch (error) {
       await made.kill();
       await made.remove();

@@ -13,6 +13,7 @@ import type { Command, Context } from './context.ts';
 import { keyringOf, preservedFds, terminalOf, writePidFile } from './create.ts';
 import { execCgroup } from './exec-cgroup.ts';
 import { launchProcess, makeFifo } from './launch.ts';
+import { requireLauncher } from './launcher.ts';
 import { withOwnSteps } from './own-steps.ts';
 import { release } from './start.ts';
 
@@ -150,18 +151,19 @@ export const exec: Command = {
     const { root, id, options } = context;
     const state = readState(root, id);
     checkStatus(context, state);
+    const detach = options.flag('detach');
+    if (!detach) requireLauncher().guard([]);
     const directory = directoryOf(root, id);
     const spec = readOwnConfig(directory);
     const fds = preservedFds(context);
     const asked = processOf(context, spec);
     const described = { ...asked, env: [...(asked.env ?? []), ...fds.env] };
-    const detach = options.flag('detach');
     const terminal = terminalOf(context, described, { foreground: !detach });
     const own = `${directory}/exec-${process.pid}`;
     const fifo = `${own}.fifo`;
     try {
       if (detach) makeFifo(fifo);
-      const launched = await launchProcess({
+      const launched = launchProcess({
         planPath: own,
         steps: compile(context, state, spec, described),
         preserveFds: fds.count,
@@ -170,8 +172,8 @@ export const exec: Command = {
         ...(detach ? { startFifo: fifo } : {}),
       });
       writePidFile(context, launched.pid);
-      if (!detach) return await launched.exited;
-      await release(fifo, launched);
+      if (detach) await release(fifo, launched);
+      else requireLauncher().handOver([own], []);
       return 0;
     } finally {
       rmSync(own, { force: true });

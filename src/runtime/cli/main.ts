@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type OptionRules, parseOptions } from './arguments.ts';
 import type { Command } from './context.ts';
+import { launcher } from './launcher.ts';
 import { specification, version } from './version.ts';
 
 /** Each loaded when it is asked for: most need little of the runtime, and callers run several in a row. */
@@ -81,7 +82,7 @@ function stateRoot(rootless: boolean): string {
   return rootless && own !== undefined ? `${own}/gantry-runtime` : '/run/gantry-runtime';
 }
 
-async function dispatch(given: ReturnType<typeof parseOptions>): Promise<number> {
+async function dispatch(given: ReturnType<typeof parseOptions>, globals: readonly string[]): Promise<number> {
   const rootless = isRootless(given.text('rootless') ?? 'auto');
   const [name = '', ...words] = given.rest;
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -107,6 +108,7 @@ async function dispatch(given: ReturnType<typeof parseOptions>): Promise<number>
     systemdCgroup: given.flag('systemd-cgroup'),
     rootless,
     criu,
+    globals,
     options,
     id,
     words: rest,
@@ -138,7 +140,7 @@ async function main(words: readonly string[]): Promise<number> {
       writeSync(1, await help());
       return 0;
     }
-    return await dispatch(given);
+    return await dispatch(given, words.slice(0, words.length - given.rest.length));
   } catch (error) {
     report(error, log, format, debug);
     return exitCodeOf(error);
@@ -147,4 +149,7 @@ async function main(words: readonly string[]): Promise<number> {
 
 // No top-level await: the compiled program's bytecode has none.
 // At once: all is written, and taking an engine down in good order takes as long as a command.
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+void main(process.argv.slice(2)).then((code) => {
+  launcher?.done(code);
+  process.exit(code);
+});

@@ -1,68 +1,37 @@
-import { constants } from 'node:os';
-import { signalContainer, waitForEnd } from './container-process.ts';
-import type { ContainerState } from './container-state.ts';
+import { type ContainerState, directoryOf, filesOf } from './container-state.ts';
 import type { Command, Context } from './context.ts';
-import { create, createContainer, createOptions } from './create.ts';
+import { create, createContainer, createOptions, removalOf } from './create.ts';
 import { destroyContainer } from './delete.ts';
+import { requireLauncher } from './launcher.ts';
 import { afterStart, startContainer } from './start.ts';
 
-const forwarded = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
-
-/** Passes signals on to a container, those too that come before it is there. */
-class SignalForwarder {
-  readonly #early: NodeJS.Signals[] = [];
-  #state: ContainerState | undefined;
-  readonly #forward = (signal: NodeJS.Signals) => {
-    if (this.#state === undefined) this.#early.push(signal);
-    else this.#send(this.#state, signal);
-  };
-
-  constructor() {
-    for (const signal of forwarded) process.on(signal, this.#forward);
-  }
-
-  to(state: ContainerState): void {
-    this.#state = state;
-    for (const signal of this.#early.splice(0)) this.#send(state, signal);
-  }
-
-  stop(): void {
-    for (const signal of forwarded) process.off(signal, this.#forward);
-  }
-
-  #send(state: ContainerState, signal: NodeJS.Signals): void {
-    try {
-      signalContainer(state, constants.signals[signal]);
-    } catch {
-      // It has ended, and whoever waits for that is about to hear of it.
-    }
-  }
-}
-
-async function runDetached(context: Context): Promise<number> {
-  const { state } = await createContainer(context, { foreground: false });
+async function destroyAfter(root: string, state: ContainerState, start: () => Promise<void>): Promise<void> {
   try {
-    await startContainer(context.root, state);
+    await start();
   } catch (error) {
-    await destroyContainer(context.root, state);
+    await destroyContainer(root, state);
     throw error;
   }
-  return 0;
 }
 
-async function runInForeground(context: Context): Promise<number> {
-  const signals = new SignalForwarder();
-  try {
-    const { state, process: launched } = await createContainer(context, { foreground: true });
-    signals.to(state);
-    await afterStart(context.root, state);
-    const code = await launched.exited;
-    await waitForEnd(state);
-    if (!context.options.flag('keep')) await destroyContainer(context.root, state);
-    return code;
-  } finally {
-    signals.stop();
-  }
+async function runDetached(context: Context): Promise<void> {
+  const { state } = await createContainer(context, { foreground: false });
+  await destroyAfter(context.root, state, () => startContainer(context.root, state));
+}
+
+/**
+ * The launcher sees the process through and removes the container; where that takes more than removing what is empty by
+ * then (poststop hooks, cgroups made inside), `delete` does it.
+ */
+async function runInForeground(context: Context): Promise<void> {
+  const { root, id } = context;
+  const launcher = requireLauncher();
+  const { state, spec } = await createContainer(context, { foreground: true });
+  await destroyAfter(root, state, () => afterStart(state, spec));
+  const remove = removalOf(context);
+  if (context.options.flag('keep')) launcher.handOver([], []);
+  else if ((spec.hooks?.poststop ?? []).length > 0) launcher.handOver([], remove);
+  else launcher.handOver([...state.cgroup, ...filesOf(directoryOf(root, id))], remove);
 }
 
 export const run: Command = {
@@ -70,5 +39,9 @@ export const run: Command = {
   words: create.words,
   usage: 'run [--detach] [--keep] [options of create] ID',
   about: "make and start a container; its exit code is its process's",
-  run: (context) => (context.options.flag('detach') ? runDetached(context) : runInForeground(context)),
+  async run(context) {
+    if (context.options.flag('detach')) await runDetached(context);
+    else await runInForeground(context);
+    return 0;
+  },
 };

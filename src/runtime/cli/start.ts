@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { constants as osConstants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
+import type { RuntimeSpec } from '#oci/index.ts';
 import { stateOf } from '../hook-steps.ts';
 import { launchError, parseLaunchFailure } from '../launch-error.ts';
 import { runPoststartHooks } from '../run-hooks.ts';
@@ -68,12 +69,11 @@ export async function startContainer(root: string, state: ContainerState): Promi
     throw new GantryError('conflict', `container ${state.id} is being started by another call`, { cause });
   }
   await release(taken, state);
-  await afterStart(root, state);
+  await afterStart(state, readOwnConfig(directoryOf(root, state.id)));
 }
 
 /** The hooks of a container that runs; where one fails it is stopped. @throws GantryError code `hook-failed` */
-export async function afterStart(root: string, state: ContainerState): Promise<void> {
-  const spec = readOwnConfig(directoryOf(root, state.id));
+export async function afterStart(state: ContainerState, spec: RuntimeSpec): Promise<void> {
   try {
     await runPoststartHooks(spec, stateOf(spec, state, 'running', state.pid));
   } catch (error) {

@@ -25,13 +25,18 @@ const numbered = (call: number, first: number, names: string) =>
   names.split(' ').map((name, index): [string, readonly [number, number]] => [name, [call, first + index]]);
 
 /** linux/net.h (socketcall(2)) and linux/ipc.h (ipc(2)). */
-const x86Through = Object.fromEntries([
-  ...numbered(102, 1, 'socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom'),
-  ...numbered(102, 13, 'shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg'),
-  ...numbered(117, 1, 'semop semget semctl semtimedop'),
-  ...numbered(117, 11, 'msgsnd msgrcv msgget msgctl'),
-  ...numbered(117, 21, 'shmat shmdt shmget shmctl'),
-]);
+const x86Through = () =>
+  Object.fromEntries([
+    ...numbered(
+      102,
+      1,
+      'socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom',
+    ),
+    ...numbered(102, 13, 'shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg'),
+    ...numbered(117, 1, 'semop semget semctl semtimedop'),
+    ...numbered(117, 11, 'msgsnd msgrcv msgget msgctl'),
+    ...numbered(117, 21, 'shmat shmdt shmget shmctl'),
+  ]);
 
 const known =
   /^SCMP_ARCH_(?:X86|X86_64|X32|ARM|AARCH64|LOONGARCH64|M68K|MIPS(?:64|64N32|EL|EL64|EL64N32)?|PPC|PPC64|PPC64LE|S390|S390X|SH|SHEB|PARISC|PARISC64|RISCV64)$/;
@@ -46,9 +51,9 @@ export function interfacesOf(arch: SeccompArch, architectures: readonly string[]
     if (!known.test(name)) throw new GantryError('invalid', `"${name}" is not a seccomp architecture`);
   const has = (name: string) => arch === 'x64' && architectures.includes(`SCMP_ARCH_${name}`);
   const own = { audit: auditArch[arch], narrow: false, through: {} };
-  const x86 = { audit: auditArch.x86, tables: [x86Tables.x86], narrow: true, through: x86Through };
+  const x86 = () => ({ audit: auditArch.x86, tables: [x86Tables.x86()], narrow: true, through: x86Through() });
   return [
-    { ...own, tables: [syscallTables[arch], ...(has('X32') ? [x86Tables.x32] : [])] },
-    ...(has('X86') ? [x86] : []),
+    { ...own, tables: [syscallTables[arch], ...(has('X32') ? [x86Tables.x32()] : [])] },
+    ...(has('X86') ? [x86()] : []),
   ];
 }

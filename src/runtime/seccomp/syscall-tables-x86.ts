@@ -10,7 +10,8 @@ const pairs = (text: string): Readonly<Record<string, number>> =>
   );
 
 /** Every system call of 32-bit programs (linux: arch/x86/entry/syscalls/syscall_32.tbl). */
-const x86 = pairs(`
+const x86 = () =>
+  pairs(`
   _llseek=140 _newselect=142 _sysctl=149 accept4=364 access=33 acct=51 add_key=286 adjtimex=124 afs_syscall=137
   alarm=27 arch_prctl=384 bdflush=134 bind=361 bpf=357 break=17 brk=45 cachestat=451 capget=184 capset=185 chdir=12
   chmod=15 chown=182 chown32=212 chroot=61 clock_adjtime=343 clock_adjtime64=405 clock_getres=266
@@ -73,7 +74,8 @@ const x86 = pairs(`
 `);
 
 /** What x32 has by numbers of its own (linux: arch/x86/entry/syscalls/syscall_64.tbl, the last part). */
-const x32Own = pairs(`
+const x32Own = () =>
+  pairs(`
   rt_sigaction=512 rt_sigreturn=513 ioctl=514 readv=515 writev=516 recvfrom=517 sendmsg=518 recvmsg=519 execve=520
   ptrace=521 rt_sigpending=522 rt_sigtimedwait=523 rt_sigqueueinfo=524 sigaltstack=525 timer_create=526 mq_notify=527
   kexec_load=528 waitid=529 set_robust_list=530 get_robust_list=531 vmsplice=532 move_pages=533 preadv=534 pwritev=535
@@ -82,23 +84,20 @@ const x32Own = pairs(`
 `);
 
 /** What only x86-64 has. */
-const x64Only = new Set(
-  `
-  uselib _sysctl create_module get_kernel_syms query_module nfsservctl set_thread_area get_thread_area epoll_ctl_old
-  epoll_wait_old vserver
-`
-    .trim()
-    .split(/\s+/),
-);
+const x64Only =
+  'uselib _sysctl create_module get_kernel_syms query_module nfsservctl set_thread_area get_thread_area epoll_ctl_old epoll_wait_old vserver';
 
 const x32Bit = 0x40000000;
 
 /** x32's numbers as a filter sees them: with the bit that tells them from x86-64's. */
-const x32 = Object.fromEntries(
-  Object.entries({ ...syscallTables.x64, ...x32Own })
-    .filter(([name]) => !x64Only.has(name))
-    .map(([name, number]) => [name, number + x32Bit]),
-);
+const x32 = (): Readonly<Record<string, number>> => {
+  const others = new Set(x64Only.split(' '));
+  return Object.fromEntries(
+    Object.entries({ ...syscallTables.x64, ...x32Own() })
+      .filter(([name]) => !others.has(name))
+      .map(([name, number]) => [name, number + x32Bit]),
+  );
+};
 
-/** The tables of the architectures that run beside x86-64. */
-export const x86Tables: Readonly<Record<'x86' | 'x32', Readonly<Record<string, number>>>> = { x86, x32 };
+/** The tables of the architectures that run beside x86-64, made anew by each call. */
+export const x86Tables = { x86, x32 };
