@@ -28,6 +28,8 @@ const programs = [
     shared: ['launcher'],
     flags: ['-static', '-Wl,--gc-sections', '-ffunction-sections'],
   },
+  { out: 'gantry', directory: 'starter', flags: ['-static', '-Wl,--gc-sections', '-ffunction-sections'] },
+  { out: 'gantry-standby', directory: 'standby', flags: ['-static', '-Wl,--gc-sections', '-ffunction-sections'] },
   { out: 'gantry-init', directory: 'init', flags: ['-static', '-Wl,--gc-sections', '-ffunction-sections'] },
 ];
 

@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 export const project = resolve(import.meta.dirname, '../..');
 export const gantryProgram = `${project}/bin/gantry`;
 // What the starters run must be of the present sources.
-execFileSync(process.execPath, [`${project}/scripts/build-programs.mjs`], { stdio: ['ignore', 'ignore', 'inherit'] });
+for (const script of ['build-native', 'build-programs'])
+  execFileSync(process.execPath, [`${project}/scripts/${script}.mjs`], { stdio: ['ignore', 'ignore', 'inherit'] });
 
 export interface Outcome {
   readonly code: number;

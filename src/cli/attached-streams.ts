@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { demultiplex, type HijackedConnection } from '#client/index.ts';
 import { writeError, writeOut } from './output.ts';
+import { standardInput } from './standard-input.ts';
 import { createDetachWatch, enterRawMode, isTerminal, parseDetachKeys } from './terminal.ts';
 
 export interface AttachOptions {
@@ -54,7 +55,7 @@ function passInput(
   detach: (how: 'detached') => void,
 ) {
   const watch = tty && isTerminal(0) ? createDetachWatch(parseDetachKeys(detachKeys)) : undefined;
-  const { stdin } = process;
+  const stdin = standardInput();
   const onData = (data: Buffer) => {
     const typed = watch === undefined ? data : watch.feed(data);
     if (typed === undefined) {

@@ -148,5 +148,13 @@ async function showHelp(topic: readonly string[], values: GlobalValues): Promise
   return 0;
 }
 
+/** `gantry --standby`, which only the engine's standby calls: loaded ahead, for one command of another process. */
+async function standBy(): Promise<number> {
+  const { takeCommand } = await import('./standby.ts');
+  const argv = await takeCommand(main);
+  return argv === undefined ? 0 : await main(argv);
+}
+
+const argv = process.argv.slice(2);
 // No top-level await: the compiled program's bytecode has none.
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+void (argv[0] === '--standby' ? standBy() : main(argv)).then((code) => process.exit(code));

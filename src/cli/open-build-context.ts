@@ -1,6 +1,7 @@
 import { buildContext } from '#client/index.ts';
 import { isRemote } from './build-options.ts';
 import { Failure } from './failure.ts';
+import { standardInput } from './standard-input.ts';
 
 export interface OpenContextOptions {
   /** -f; `-` is stdin, empty the context's own. */
@@ -32,12 +33,12 @@ export async function openBuildContext(path: string, { file, onSkipped }: OpenCo
   if (path !== '-')
     return await packBuildContext(path, {
       dockerfile: file === '' || file === '-' ? undefined : file,
-      dockerfileText: file === '-' ? await readRest(process.stdin) : undefined,
+      dockerfileText: file === '-' ? await readRest(standardInput()) : undefined,
       onSkipped,
     });
   if (file === '-')
     throw new Failure('invalid argument: can\u2019t use stdin for both build context and dockerfile', 1);
-  const { start, whole } = await sniff(process.stdin);
+  const { start, whole } = await sniff(standardInput());
   if (looksPacked(start)) return { tar: whole, dockerfile: file || 'Dockerfile' };
   if (file !== '') throw new Failure(`stdin is no tar, so there is no context to find -f ${file} in`, 1);
   return packDockerfile(await readRest(whole));

@@ -16,6 +16,7 @@ import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } fro
 import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
 import { createVolumes } from '#volumes/index.ts';
 import type { DaemonOptions } from './options.ts';
+import { startStandby } from './standby.ts';
 
 export interface Daemon {
   readonly host: string;
@@ -137,11 +138,13 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   await rm(socketPath, { force: true });
   await app.listen({ path: socketPath });
   await chmod(socketPath, 0o660);
+  const standby = startStandby(socketPath, onError);
   log('info', `engine listening on ${options.host}, storage ${driver.name}, data root ${dataRoot}`);
   return {
     host: options.host,
     async close() {
       await app.close();
+      await standby[Symbol.asyncDispose]();
       containers.close();
       await networks[Symbol.asyncDispose]();
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');

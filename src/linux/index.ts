@@ -20,6 +20,7 @@ export { decodeMessages, type NetlinkMessage, type NetlinkSocket, openNetlink } 
 export { commit, countRules, type Element, type NftSet, nft, type Table } from './nftables.ts';
 export { match, statement } from './nftables-expressions.ts';
 export { fieldBytes, type KeyType, keyBytes, protocolNumbers } from './nftables-keys.ts';
+export { type ReceivedMessage, receiveMessage } from './receive-message.ts';
 export {
   type Link,
   linkNamed,

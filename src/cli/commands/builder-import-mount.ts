@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { defineCommand } from '../command.ts';
 import { Failure, openProblem } from '../failure.ts';
 import { text } from '../options.ts';
+import { standardInput } from '../standard-input.ts';
 
 export const command = defineCommand({
   usage: '[OPTIONS] ID',
@@ -14,7 +15,7 @@ export const command = defineCommand({
       await access(values.input).catch((error: unknown) => {
         throw new Failure(openProblem(values.input, error), 1);
       });
-    const body = values.input === '' ? process.stdin : createReadStream(values.input);
+    const body = values.input === '' ? standardInput() : createReadStream(values.input);
     await engine.text('POST', '/gantry/build/mount', { query: { id }, body });
     return 0;
   },

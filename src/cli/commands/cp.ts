@@ -7,6 +7,7 @@ import { type Destination, isContentOnly, parseCopyEnd, placeCopy } from '../cop
 import { Failure } from '../failure.ts';
 import { flag } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
+import { standardInput } from '../standard-input.ts';
 import { isTerminal } from '../terminal.ts';
 import { humanSize } from '../units.ts';
 
@@ -162,7 +163,7 @@ async function copyIn(copy: Copy, container: string): Promise<number> {
   if (source === '-') {
     if (kind !== 'directory')
       throw new Failure(`destination "${container}:${copy.destination}" must be a directory`, 1);
-    return await upload(path, process.stdin);
+    return await upload(path, standardInput());
   }
   const local = resolve(source);
   const own = await lstatOrFail(local, source);

@@ -7,6 +7,7 @@ import { Failure, openProblem } from '../failure.ts';
 import { list, text } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { showProgress } from '../progress-display.ts';
+import { standardInput } from '../standard-input.ts';
 import { isTerminal } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -36,7 +37,7 @@ export const command = defineCommand({
         platform: values.platform || undefined,
         changes: values.change,
       },
-      body: source === '-' ? process.stdin : createReadStream(source, { highWaterMark: 1024 * 1024 }),
+      body: source === '-' ? standardInput() : createReadStream(source, { highWaterMark: 1024 * 1024 }),
     });
     await showProgress(jsonLines<ProgressLine>(body), { write: writeOut, terminal: isTerminal(1) });
     return 0;

@@ -6,6 +6,7 @@ import { Failure, openProblem } from '../failure.ts';
 import { flag, text, unsupported } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { showProgress } from '../progress-display.ts';
+import { standardInput } from '../standard-input.ts';
 import { isTerminal, windowSize } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -28,7 +29,7 @@ export const command = defineCommand({
       });
     const { body } = await engine.stream('POST', '/images/load', {
       query: { quiet: values.quiet || !isTerminal(1) },
-      body: values.input === '' ? process.stdin : createReadStream(values.input, { highWaterMark: 1024 * 1024 }),
+      body: values.input === '' ? standardInput() : createReadStream(values.input, { highWaterMark: 1024 * 1024 }),
     });
     await showProgress(jsonLines<ProgressLine>(body), {
       write: writeOut,

@@ -5,6 +5,7 @@ import { flag, text } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
 import { askLine, readAll } from '../prompt.ts';
 import { credentialKey, credentialsFor, type RegistryAuth, storeCredentials } from '../registry-credentials.ts';
+import { standardInput } from '../standard-input.ts';
 import { isTerminal } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -62,7 +63,7 @@ const storedFor = (directory: string, server: string) =>
 
 /** The whole of stdin without its line end. @throws Failure where it is empty */
 async function passwordFromStdin(): Promise<string> {
-  const password = (await readAll(process.stdin)).replace(/\r?\n$/, '');
+  const password = (await readAll(standardInput())).replace(/\r?\n$/, '');
   if (password === '') throw new Failure('no password on standard input', 1);
   return password;
 }
