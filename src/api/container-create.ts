@@ -1,4 +1,4 @@
-import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy } from '#engine/index.ts';
+import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy, UnhealthyAction } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { PortProtocol, PortRequest } from '#network/index.ts';
 import type { Healthcheck } from '#oci/index.ts';
@@ -51,6 +51,7 @@ interface HostConfig extends ResourcesBody, IsolationBody {
   LogConfig?: LogConfigBody;
   Mounts?: readonly MountBody[] | null;
   RestartPolicy?: { Name?: string; MaximumRetryCount?: number };
+  HealthOnUnhealthy?: string;
   ConsoleSize?: [number, number] | null;
   VolumesFrom?: string[] | null;
   Links?: string[] | null;
@@ -67,7 +68,7 @@ export function portOf(text: string): { containerPort: number; protocol: PortPro
   return { containerPort, protocol };
 }
 
-function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest[] {
+export function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): PortRequest[] {
   return Object.entries(bindings).flatMap(([port, hosts]) =>
     (hosts === null || hosts.length === 0 ? [{}] : hosts).map((binding) => {
       const [, first = '0', last = first] = /^(?:(\d+)(?:-(\d+))?)?$/.exec(binding.HostPort ?? '') ?? ['', 'x'];
@@ -114,6 +115,17 @@ export function restartPolicyOf({
         `invalid restart policy "${name}"; expected no, always, unless-stopped or on-failure`,
       );
   }
+}
+
+/** `HostConfig.HealthOnUnhealthy`, which Docker does not have. @throws GantryError invalid */
+export function unhealthyActionOf(asked: string | undefined): { onUnhealthy?: UnhealthyAction } {
+  if (asked === undefined || asked === '') return {};
+  if (asked !== 'none' && asked !== 'restart' && asked !== 'stop')
+    throw new GantryError(
+      'invalid',
+      `invalid action for an unhealthy container: "${asked}"; expected restart, stop or none`,
+    );
+  return { onUnhealthy: asked };
 }
 
 const filled = (given: string[] | null | undefined): string[] | undefined => (given?.length ? given : undefined);
@@ -182,6 +194,7 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('stopSignal', body.StopSignal),
     ...(body.StopTimeout === null || body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
     ...some('healthcheck', body.Healthcheck),
+    ...unhealthyActionOf(host.HealthOnUnhealthy),
     ...some('restartPolicy', restartPolicyOf(host)),
     ...some(
       'consoleSize',

@@ -162,6 +162,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
         Name: options.restartPolicy?.name ?? 'no',
         MaximumRetryCount: options.restartPolicy?.maximumRetryCount ?? 0,
       },
+      ...(options.onUnhealthy === undefined ? {} : { HealthOnUnhealthy: options.onUnhealthy }),
       AutoRemove: options.autoRemove ?? false,
       ...resourcesShape(options),
       ...isolationShape(options),

@@ -1,11 +1,34 @@
 import type { ContainerUpdate } from '#engine/index.ts';
-import { restartPolicyOf } from './container-create.ts';
+import { GantryError } from '#errors/index.ts';
+import type { PortPattern } from '#network/index.ts';
+import { portOf, portsOf, restartPolicyOf, unhealthyActionOf } from './container-create.ts';
 import { builtUpdate, refuseFields } from './refuse-fields.ts';
 import { type ResourcesBody, resourceOptionsOf } from './resource-limits.ts';
 
 /** The body of POST /containers/{id}/update. */
 export interface UpdateBody extends ResourcesBody {
   RestartPolicy?: { Name?: string; MaximumRetryCount?: number } | null;
+  /** What Docker has no field for. */
+  HealthOnUnhealthy?: string;
+  PublishAdd?: PortBindings | null;
+  /** Of a binding's empty list, or of an empty HostIp or HostPort, every one is meant. */
+  PublishRemove?: PortBindings | null;
+}
+
+type PortBindings = Record<string, { HostIp?: string; HostPort?: string }[] | null>;
+
+function patternsOf(bindings: PortBindings): PortPattern[] {
+  return Object.entries(bindings).flatMap(([port, hosts]) =>
+    (hosts === null || hosts.length === 0 ? [{}] : hosts).map(({ HostIp, HostPort }): PortPattern => {
+      if (HostPort && !/^\d+$/.test(HostPort))
+        throw new GantryError('invalid', `invalid host port "${HostPort}" for ${port}`);
+      return {
+        ...portOf(port),
+        ...(HostIp ? { hostAddress: HostIp } : {}),
+        ...(HostPort ? { hostPort: Number(HostPort) } : {}),
+      };
+    }),
+  );
 }
 
 /** What an update changes; absent, null and zero leave a limit as it is. @throws GantryError invalid | unsupported, by name */
@@ -19,5 +42,11 @@ export function containerUpdateOf(body: UpdateBody): ContainerUpdate {
       : policy?.Name
         ? restartPolicyOf({ RestartPolicy: policy })
         : undefined;
-  return { ...resourceOptionsOf(body), ...(restartPolicy === undefined ? {} : { restartPolicy }) };
+  const [add, remove] = [portsOf(body.PublishAdd ?? {}), patternsOf(body.PublishRemove ?? {})];
+  return {
+    ...resourceOptionsOf(body),
+    ...unhealthyActionOf(body.HealthOnUnhealthy),
+    ...(add.length + remove.length === 0 ? {} : { publish: { add, remove } }),
+    ...(restartPolicy === undefined ? {} : { restartPolicy }),
+  };
 }

@@ -38,12 +38,14 @@ const updatable = `
   BlkioDeviceReadIOps BlkioDeviceWriteIOps`;
 
 /** Of the body of an update. */
-export const builtUpdate = words(`${updatable} MemorySwappiness RestartPolicy`);
+export const builtUpdate = words(
+  `${updatable} MemorySwappiness RestartPolicy HealthOnUnhealthy PublishAdd PublishRemove`,
+);
 
 /** Of HostConfig. `ContainerIDFile` says where the client keeps the id; nothing follows from it. */
 export const builtHostConfig = words(`${updatable}
   MemorySwappiness OomKillDisable Devices DeviceCgroupRules DeviceRequests Init Ulimits
-  Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove Mounts ConsoleSize Annotations CapAdd
+  Binds ContainerIDFile LogConfig NetworkMode PortBindings HealthOnUnhealthy RestartPolicy AutoRemove Mounts ConsoleSize Annotations CapAdd
   CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Links OomScoreAdj PidMode Privileged
   PublishAllPorts ReadonlyRootfs SecurityOpt Tmpfs UTSMode UsernsMode ShmSize Sysctls Runtime VolumesFrom
   MaskedPaths ReadonlyPaths`);

@@ -95,6 +95,7 @@ export function containerBody(
       ),
       LogConfig: { Type: values['log-driver'], Config: pairs(values['log-opt']) },
       Mounts: orNull(values.mount),
+      ...(values['health-on-unhealthy'] === undefined ? {} : { HealthOnUnhealthy: values['health-on-unhealthy'] }),
       RestartPolicy: restartPolicy(values.restart, values.rm),
       VolumesFrom: orNull(values['volumes-from']),
       Links: orNull(values.link),
@@ -127,7 +128,7 @@ const labelsOf = (values: ContainerFlags['values']) =>
   pairs([...values['label-file'].flatMap((path) => readPairsFile(path)), ...values.label]);
 
 function healthcheckOf({ values, given }: ContainerFlags) {
-  const asked = [...given].filter((name) => name.startsWith('health-'));
+  const asked = [...given].filter((name) => name.startsWith('health-') && name !== 'health-on-unhealthy');
   if (values['no-healthcheck']) {
     if (asked.length > 0) throw new Failure('--no-healthcheck conflicts with --health-* options', 125);
     return { Healthcheck: { Test: ['NONE'] } };

@@ -52,6 +52,16 @@ const volumeDriver = (written: string): undefined => {
     throw new GantryError('unsupported', `volume driver "${written}" is not supported; there is only "local"`);
 };
 
+/** What Docker has no flag for. */
+export const onUnhealthy = () =>
+  value('string', unhealthyAction, 'What to do when it becomes unhealthy ("restart", "stop", "none")');
+
+const unhealthyAction = (written: string): string => {
+  if (written !== 'restart' && written !== 'stop' && written !== 'none')
+    throw new Error(`invalid action: '${written}': must be one of "restart", "stop" or "none"`);
+  return written;
+};
+
 /** The flags that say what a container is; `run` and `create` share them. */
 export const containerOptions = {
   ...resourceOptions,
@@ -70,6 +80,7 @@ export const containerOptions = {
   expose: list('Expose a port or a range of ports'),
   'health-cmd': text('Command to run to check health'),
   'health-interval': duration('Time between running the check (ms|s|m|h)'),
+  'health-on-unhealthy': onUnhealthy(),
   'health-retries': integer('Consecutive failures needed to report unhealthy'),
   'health-start-interval': duration('Time between running the check during the start period (ms|s|m|h)'),
   'health-start-period': duration(

@@ -7,7 +7,7 @@ import { errorText, Failure } from './failure.ts';
 export function startExitCode(message: string): number {
   if (/executable file not found|no such file or directory|system cannot find the file specified/.test(message))
     return 127;
-  if (/permission denied|is a directory/.test(message)) return 126;
+  if (/permission denied|is a directory|exec format error/.test(message)) return 126;
   return 125;
 }
 

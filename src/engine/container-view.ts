@@ -17,6 +17,7 @@ import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { openNamespace } from './joined-namespaces.ts';
 import { openMountSources } from './mount-sources.ts';
+import { readOnlyView } from './rootfs.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
 /**
@@ -81,6 +82,15 @@ async function restingRoot(context: Context, container: Container): Promise<numb
   }
 }
 
+/** What a container's process sees of files, or would see, to be read only; the caller closes it. @throws GantryError as openContainerView */
+export async function openRootToRead(context: Context, container: Container): Promise<number> {
+  const { status } = context.store.find(container.id).state;
+  if (status === 'running' || status === 'paused') return await runningRoot(context, container);
+  return await withMounts(mountDetached(readOnlyView(await context.driver.mounts(container.id))), (root) =>
+    attachFromHost(context, container, root, () => undefined),
+  );
+}
+
 async function runningRoot(context: Context, container: Container): Promise<number> {
   const namespace = await openNamespace(context, container, 'mount');
   try {
@@ -121,7 +131,12 @@ function makePlace(root: number, target: string, directory: boolean): number | u
 }
 
 /** Attaches what a start would mount from the host; memory filesystems come with the start only. */
-async function attachFromHost(context: Context, container: Container, root: number): Promise<void> {
+async function attachFromHost(
+  context: Context,
+  container: Container,
+  root: number,
+  makeMissing: typeof makePlace = makePlace,
+): Promise<void> {
   using sources = await openMountSources(context, container);
   for (const mount of sources.mounts) {
     if (mount.type === 'tmpfs') continue;
@@ -130,7 +145,7 @@ async function attachFromHost(context: Context, container: Container, root: numb
       mount.type === 'bind'
         ? copyMount(source, { readOnly: options.some((option) => option === 'ro' || option === 'rro') })
         : mountDetached([{ ...mount, options: options.filter((option) => option.includes('=')) }]);
-    const place = placeOf(root, destination) ?? makePlace(root, destination, statusOf(copy).type === 'directory');
+    const place = placeOf(root, destination) ?? makeMissing(root, destination, statusOf(copy).type === 'directory');
     if (place === undefined) closeFd(copy);
     else attach(copy, place, destination);
   }

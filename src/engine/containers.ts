@@ -5,6 +5,7 @@ import { containerStats } from './container-stats.ts';
 import { type ContainersDeps, type ContainersOptions, createContext } from './context.ts';
 import { checkName, createContainer } from './create-container.ts';
 import type { Containers } from './engine.ts';
+import { explained } from './exec-failure.ts';
 import { createExecs } from './execs.ts';
 import { linkEnvironment } from './legacy-links.ts';
 import { readLogs } from './logs.ts';
@@ -97,6 +98,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       execDirectory: (id) => context.taskDirectory(`exec-${id}`),
       linkEnvironment: (container) => linkEnvironment(context, container),
       mountsOf: (id) => driver.mounts(id),
+      explained: (container, process, error) => explained(context, container, process, error),
       tell,
     }),
   };

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FileType } from '#linux/index.ts';
-import type { Endpoint, PortRequest } from '#network/index.ts';
+import type { ChangePorts, Endpoint, PortRequest } from '#network/index.ts';
 import type { Healthcheck, ImageConfig } from '#oci/index.ts';
 import type { TaskIo, TaskStats } from '#runtime/index.ts';
 
@@ -122,6 +122,8 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly stopSignal?: string;
   readonly stopTimeoutSeconds?: number;
   readonly healthcheck?: Healthcheck;
+  /** What is done when its health check has failed often enough; absent: nothing. */
+  readonly onUnhealthy?: UnhealthyAction;
   readonly runtime?: string;
   readonly logDriver?: 'json-file' | 'none';
   /** Of json-file: how large a file may grow, and how many there are. */
@@ -138,8 +140,14 @@ export interface RestartPolicy {
   readonly maximumRetryCount: number;
 }
 
+/** `restart` whatever the restart policy says; what `stop` stops stays so, as if a person had stopped it. */
+export type UnhealthyAction = 'none' | 'restart' | 'stop';
+
 export interface ContainerUpdate extends ResourceOptions {
   readonly restartPolicy?: RestartPolicy;
+  readonly onUnhealthy?: UnhealthyAction;
+  /** Of the published ports; of a running container at once. */
+  readonly publish?: ChangePorts;
 }
 
 /** How a bind or volume is mounted. */
@@ -278,7 +286,7 @@ export interface Containers {
   /** Idempotent on a running one (returns false). @throws as Task.start; the exit code is recorded */
   start(nameOrId: string, options?: { signal?: AbortSignal; trace?: boolean }): Promise<boolean>;
   stop(nameOrId: string, options?: { timeoutSeconds?: number; signal?: string }): Promise<boolean>;
-  /** Changes limits and the restart policy, of a running container at once. @throws GantryError invalid, conflict */
+  /** Changes limits, policies and published ports, of a running container at once. @throws GantryError invalid, conflict, not-found */
   update(nameOrId: string, change: ContainerUpdate): Promise<{ warnings: readonly string[] }>;
   restart(nameOrId: string, options?: { timeoutSeconds?: number }): Promise<void>;
   kill(nameOrId: string, signal?: string): Promise<void>;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
-import type { Mount } from '#oci/index.ts';
+import type { Mount, Process } from '#oci/index.ts';
 import type { Task, TaskIo } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
 import { readFilesIn } from './rootfs.ts';
@@ -12,6 +12,8 @@ interface ExecDeps {
   readonly execDirectory: (id: string) => string;
   readonly linkEnvironment: (container: Container) => readonly string[];
   readonly mountsOf: (containerId: string) => Promise<readonly Mount[]>;
+  /** A failure to execute with its reason (exec-failure.ts). */
+  readonly explained: (container: Container, process: Process, error: unknown) => Promise<unknown>;
   readonly tell: (container: Container, action: string, more?: Readonly<Record<string, string>>) => void;
 }
 
@@ -97,17 +99,19 @@ export function createExecs(
         throw new GantryError('conflict', `Container ${container.name} is paused, unpause the container before exec`);
       const [passwd = '', group = ''] = readFilesIn(await deps.mountsOf(container.id), ['/etc/passwd', '/etc/group']);
       const { options } = record;
+      let process: Process | undefined;
       try {
+        process = composeExecProcess({
+          container,
+          options,
+          passwd,
+          group,
+          linkEnvironment: deps.linkEnvironment(container),
+        });
         const task = await parent.exec({
           id,
           directory: deps.execDirectory(id),
-          process: composeExecProcess({
-            container,
-            options,
-            passwd,
-            group,
-            linkEnvironment: deps.linkEnvironment(container),
-          }),
+          process,
           stdio: {
             terminal: options.terminal ?? false,
             stdin: options.attachStdin ?? false,
@@ -139,7 +143,7 @@ export function createExecs(
         record.exitCode ??= error instanceof GantryError && error.code === 'command-not-found' ? 127 : 126;
         record.endedAt = Date.now();
         record.ended.resolve(record.exitCode);
-        throw error;
+        throw process === undefined ? error : await deps.explained(container, process, error);
       }
     },
     async resizeExec(id, size) {

@@ -22,8 +22,13 @@ export function healthcheckOf({ options, imageConfig }: Pick<Container, 'options
   return { check, command: kind === 'CMD-SHELL' ? [...shell, ...rest] : rest };
 }
 
-/** Probes a running container until its monitor is disposed of (Dockerfile reference: HEALTHCHECK). */
-export function startHealthMonitor(context: Context, container: Container, parent: Task): void {
+/** Probes a running container until its monitor is disposed of (Dockerfile reference: HEALTHCHECK). `onUnhealthy` is called when it becomes that. */
+export function startHealthMonitor(
+  context: Context,
+  container: Container,
+  parent: Task,
+  onUnhealthy: () => void,
+): void {
   const wanted = healthcheckOf(container);
   if (wanted === undefined) return;
   const { check, command } = wanted;
@@ -45,7 +50,9 @@ export function startHealthMonitor(context: Context, container: Container, paren
     if (present === undefined) return;
     const before = present.health?.status;
     store.note({ ...present, health });
-    if (before !== undefined && before !== health.status) context.tell(present, `health_status: ${health.status}`);
+    if (before === undefined || before === health.status) return;
+    context.tell(present, `health_status: ${health.status}`);
+    if (health.status === 'unhealthy') onUnhealthy();
   };
   show({ status: 'starting', failingStreak: 0, log: [] });
 

@@ -4,11 +4,11 @@ import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { scheduleRestart, watchTask } from './exits.ts';
-import { startHealthMonitor } from './health.ts';
 import { clearMountPlaces, mountPlaces } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 import { releaseSharedMemory } from './shared-memory.ts';
+import { watchHealth } from './unhealthy.ts';
 
 /**
  * Finds running containers again after a restart; what ended meanwhile is recorded, what is half made is undone, what
@@ -41,7 +41,7 @@ export async function reopenContainers(context: Context): Promise<void> {
     const { task } = lives.of(id);
     if (task === undefined) continue;
     watchTask(context, id, task);
-    startHealthMonitor(context, store.find(id), task);
+    watchHealth(context, store.find(id), task);
     await serveNames(context, store.find(id), task.pid);
   }
   const known = new Set(store.all().map((container) => container.id));

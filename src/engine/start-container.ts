@@ -5,8 +5,8 @@ import type { Task } from '#runtime/index.ts';
 import { connectEndpoints, reserveEndpoints, writeNetworkFiles } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
+import { explained } from './exec-failure.ts';
 import { watchTask } from './exits.ts';
-import { startHealthMonitor } from './health.ts';
 import { blockDevicesOf, devicesOf } from './host-devices.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import { linkEnvironment } from './legacy-links.ts';
@@ -18,6 +18,7 @@ import { releaseSharedMemory, sharedMemoryOf } from './shared-memory.ts';
 import { createSpans, type Spans } from './spans.ts';
 import { idMapped } from './spec/mounts.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
+import { watchHealth } from './unhealthy.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
 const defaultLogLimits = { maxBytes: 20 * 1024 * 1024, maxFiles: 5 };
@@ -52,9 +53,11 @@ export async function startContainer(context: Context, nameOrId: string, options
       };
       store.put(running);
       context.tell(running, 'start');
-      startHealthMonitor(context, running, task);
+      watchHealth(context, running, task);
       return true;
-    } catch (error) {
+    } catch (failure) {
+      const { path, args, env, workingDir } = container.resolved;
+      const error = await explained(context, container, { args: [path, ...args], env, cwd: workingDir }, failure);
       await undoStart(context, container, live, error);
       throw error;
     }

@@ -16,7 +16,7 @@ export async function killIfAlive(task: Task | undefined): Promise<void> {
 export async function stopContainer(
   context: Context,
   nameOrId: string,
-  options: { timeoutSeconds?: number; signal?: string } = {},
+  options: { timeoutSeconds?: number; signal?: string; byUser?: boolean } = {},
 ): Promise<boolean> {
   const { lives, store } = context;
   const found = store.find(nameOrId);
@@ -32,7 +32,7 @@ export async function stopContainer(
   }
   const { task } = live;
   if (task === undefined || (found.state.status !== 'running' && found.state.status !== 'paused')) return false;
-  store.put({ ...found, stoppedByUser: true });
+  if (options.byUser !== false) store.put({ ...found, stoppedByUser: true });
   const gone = live.exited.promise;
   if (found.state.status === 'paused') await unpauseContainer(context, found.id);
   const seconds = options.timeoutSeconds ?? found.options.stopTimeoutSeconds ?? 10;

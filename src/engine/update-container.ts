@@ -2,6 +2,7 @@ import { GantryError } from '#errors/index.ts';
 import type { Context } from './context.ts';
 import type { Container, Containers, ContainerUpdate, ResourceOptions } from './engine.ts';
 import { blockDevicesOf } from './host-devices.ts';
+import { changePublished } from './published-ports.ts';
 import { checkLimits } from './spec/check-limits.ts';
 import { thisMachine } from './spec/machine.ts';
 import { resourcesOf } from './spec/resources.ts';
@@ -37,13 +38,13 @@ function limitsToWrite(merged: ResourceOptions, change: ResourceOptions): Resour
 }
 
 /**
- * Changes a container's limits and restart policy. Those of a running one reach its cgroup first; where the kernel refuses
+ * Changes a container's limits, policies and published ports. Limits of a running one reach its cgroup first; where the kernel refuses
  * one, the old ones are written again and nothing is recorded.
  */
 export async function updateContainer(
   context: Context,
   nameOrId: string,
-  { restartPolicy, ...change }: ContainerUpdate,
+  { restartPolicy, onUnhealthy, publish, ...change }: ContainerUpdate,
 ): ReturnType<Containers['update']> {
   const { store, lives, tell } = context;
   const { id } = store.find(nameOrId);
@@ -59,9 +60,16 @@ export async function updateContainer(
     const { options: merged, warnings } = checkLimits({ ...options, ...change }, thisMachine().limits);
     if ((state.status === 'running' || state.status === 'paused') && Object.keys(change).length > 0)
       await writeLimits(context, container, limitsToWrite(merged, change));
+    const ports = publish === undefined ? {} : await changePublished(context, container, publish);
     const updated: Container = {
       ...container,
-      options: { ...merged, ...(restartPolicy === undefined ? {} : { restartPolicy }) },
+      ...ports.container,
+      options: {
+        ...merged,
+        ...ports.options,
+        ...(restartPolicy === undefined ? {} : { restartPolicy }),
+        ...(onUnhealthy === undefined ? {} : { onUnhealthy }),
+      },
     };
     store.put(updated);
     tell(updated, 'update');

@@ -20,11 +20,11 @@ import { createDirectParents } from './direct-parents.ts';
 import { createNameService } from './dns/name-service.ts';
 import { createFirewall } from './firewall.ts';
 import type { FirewalledNetwork } from './firewall-sets.ts';
-import { bindPort, bindPorts, closePorts } from './host-ports.ts';
+import { bindPort, bindPorts, closePorts, type HeldPort } from './host-ports.ts';
 import { createLinkReaper, ifGone } from './link-reaper.ts';
 import { recordFor, settingsOf } from './network-settings.ts';
 import { createNetworkStore, isBuiltIn, type NetworkRecord, rangesOf, shown } from './network-store.ts';
-import type { Endpoint, Networks, ReserveEndpoint } from './networks.ts';
+import type { Endpoint, Networks, PortPattern, PortRequest, PublishedPort, ReserveEndpoint } from './networks.ts';
 import {
   type AddressPool,
   chooseSubnet,
@@ -39,6 +39,27 @@ import {
   type Range,
   type Subnet,
 } from './subnets.ts';
+
+const samePort = (a: PublishedPort, b: PublishedPort) =>
+  a.protocol === b.protocol && a.hostAddress === b.hostAddress && a.hostPort === b.hostPort;
+
+/** @throws GantryError not-found, naming what is not published */
+function portsToRemove({ ports }: Endpoint, patterns: readonly PortPattern[]): readonly PublishedPort[] {
+  return patterns.flatMap((pattern) => {
+    const found = ports.filter((port) =>
+      (['protocol', 'containerPort', 'hostAddress', 'hostPort'] as const).every(
+        (key) => pattern[key] === undefined || pattern[key] === port[key],
+      ),
+    );
+    if (found.length > 0) return found;
+    const { hostAddress, hostPort, containerPort, protocol } = pattern;
+    const host = [hostAddress, hostPort].filter((part) => part !== undefined).join(':');
+    throw new GantryError(
+      'not-found',
+      `port ${host === '' ? '' : `${host}:`}${containerPort}/${protocol} is not published`,
+    );
+  });
+}
 
 export interface NetworksOptions {
   /** The name of the default bridge's link, e.g. gantry0; up to 15 bytes. */
@@ -74,7 +95,7 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
   const parents = createDirectParents({ mark });
   const nameService = createNameService({ store, onError });
   /** The fds that keep the ports of an owner. */
-  const held = new Map<string, readonly number[]>();
+  const held = new Map<string, readonly HeldPort[]>();
   /** The bridges as they are in the kernel, by network id. */
   const bridges = new Map<string, BridgeLink>();
   let opened = false;
@@ -149,8 +170,8 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
   }
 
   /** A port that a program of the host took while no engine ran stays unkept: our rules come first in any case. */
-  function holdAgain(endpoint: Endpoint): void {
-    const fds = endpoint.ports.flatMap((port) => {
+  function holdAgain({ owner, ports }: Pick<Endpoint, 'owner' | 'ports'>): void {
+    const kept = ports.flatMap((port) => {
       try {
         return bindPort(port);
       } catch (error) {
@@ -158,8 +179,19 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
         throw error;
       }
     });
-    held.set(endpoint.owner, [...(held.get(endpoint.owner) ?? []), ...fds]);
+    held.set(owner, [...(held.get(owner) ?? []), ...kept]);
   }
+
+  /** What an owner publishes is at one of its endpoints. */
+  const publisherOf = (owner: string) =>
+    store.endpointsOf(owner).find(({ ports }) => ports.length > 0) ??
+    store.endpointsOf(owner).find((endpoint) => onBridge(endpoint) && hasWayOut(endpoint));
+
+  /** With the address of the network where none is asked for. */
+  const withHostAddress = (ports: readonly PortRequest[], { options: networkOptions }: NetworkRecord) => {
+    const { hostAddress } = settingsOf(networkOptions);
+    return ports.map((port) => (hostAddress !== undefined && !port.hostAddress ? { ...port, hostAddress } : port));
+  };
 
   function find(nameOrId: string): NetworkRecord {
     const all = store.networks();
@@ -366,24 +398,52 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
 
     async reserve(request) {
       mustBeOpen();
-      const { name, options: networkOptions } = find(request.network);
-      const { hostAddress } = settingsOf(networkOptions);
-      const asked = request.ports.map((port) =>
-        hostAddress !== undefined && !port.hostAddress ? { ...port, hostAddress } : port,
-      );
-      const { ports, fds } = await bindPorts(asked, store.endpoints());
+      const network = find(request.network);
+      const bound = await bindPorts(withHostAddress(request.ports, network), store.endpoints());
       try {
-        const endpoint = endpointFor(request, find(name), ports);
-        if (endpoint.address6 === undefined && ports.some((port) => port.hostAddress.includes(':')))
-          throw new GantryError(
-            'invalid',
-            `publishing on an IPv6 address: the network ${name} has no IPv6; make one with network create --ipv6`,
-          );
+        const endpoint = endpointFor(request, find(network.name), bound.ports);
+        checkPublishable(endpoint);
         store.add(endpoint);
-        held.set(request.owner, [...(held.get(request.owner) ?? []), ...fds]);
+        held.set(request.owner, [...(held.get(request.owner) ?? []), ...bound.held]);
         return endpoint;
       } catch (error) {
-        closePorts(fds);
+        closePorts(bound.held);
+        throw error;
+      }
+    },
+
+    async changePorts(owner, { add, remove }) {
+      mustBeOpen();
+      const endpoint = publisherOf(owner);
+      if (endpoint === undefined)
+        throw new GantryError(
+          'invalid',
+          'it is in no network that ports can be published from (a bridge with a way out)',
+        );
+      const gone = portsToRemove(endpoint, remove);
+      const kept = endpoint.ports.filter((port) => !gone.includes(port));
+      const before = held.get(owner) ?? [];
+      // A port that is taken away may be asked for again.
+      closePorts(before.filter(({ port }) => gone.some((one) => samePort(one, port))));
+      held.set(
+        owner,
+        before.filter(({ port }) => !gone.some((one) => samePort(one, port))),
+      );
+      const others = store.endpoints().map((one) => (one.id === endpoint.id ? { ...one, ports: kept } : one));
+      let taken: readonly HeldPort[] = [];
+      try {
+        const bound = await bindPorts(withHostAddress(add, find(endpoint.networkId)), others);
+        taken = bound.held;
+        const changed = { ...endpoint, ports: [...kept, ...bound.ports] };
+        checkPublishable(changed);
+        store.change(changed);
+        firewall.remove(endpoint);
+        firewall.add(changed);
+        held.set(owner, [...(held.get(owner) ?? []), ...taken]);
+      } catch (error) {
+        closePorts(taken);
+        store.change(endpoint);
+        holdAgain({ owner, ports: gone });
         throw error;
       }
     },
@@ -453,6 +513,15 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
       bridges.clear();
     },
   };
+
+  /** @throws GantryError invalid for IPv6 where the endpoint has none */
+  function checkPublishable({ address6, ports, networkName }: Endpoint): void {
+    if (address6 === undefined && ports.some((port) => port.hostAddress.includes(':')))
+      throw new GantryError(
+        'invalid',
+        `publishing on an IPv6 address: the network ${networkName} has no IPv6; make one with network create --ipv6`,
+      );
+  }
 
   function onBridge(endpoint: Endpoint): boolean {
     return store.networks().some(({ id, driver }) => id === endpoint.networkId && driver === 'bridge');

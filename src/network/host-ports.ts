@@ -26,7 +26,8 @@ const ephemeral = { first: 32768, count: 28232 } as const;
  * The fd that keeps a port; none where the kernel has no sockets of that protocol (sctp), whose programs then have none either.
  * @throws SyscallError EADDRINUSE where somebody else has it, EADDRNOTAVAIL, EACCES
  */
-export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort, 'containerPort'>): readonly number[] {
+export function bindPort(port: PublishedPort): readonly HeldPort[] {
+  const { protocol, hostAddress, hostPort } = port;
   const about = `${hostAddress}:${hostPort}/${protocol}`;
   const [type, number] = sockets[protocol];
   const address = addressBytes(hostAddress);
@@ -48,7 +49,7 @@ export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort
     name.set(address, six ? 8 : 4);
     check(kernel.call('bind', fd, name, name.length), 'bind', about);
     if (protocol === 'tcp') set(SOL_SOCKET, SO_REUSEADDR, false);
-    return [fd];
+    return [{ port, fd }];
   } catch (error) {
     kernel.call('close', fd);
     throw error;
@@ -57,7 +58,13 @@ export function bindPort({ protocol, hostAddress, hostPort }: Omit<PublishedPort
 
 export interface BoundPorts {
   readonly ports: readonly PublishedPort[];
-  readonly fds: readonly number[];
+  readonly held: readonly HeldPort[];
+}
+
+/** A port and the socket that keeps it. */
+export interface HeldPort {
+  readonly port: PublishedPort;
+  readonly fd: number;
 }
 
 /**
@@ -66,17 +73,17 @@ export interface BoundPorts {
  */
 export async function bindPorts(requests: readonly PortRequest[], others: readonly Endpoint[]): Promise<BoundPorts> {
   const ports: PublishedPort[] = [];
-  const fds: number[] = [];
+  const held: HeldPort[] = [];
   const heldByOthers = byNumber(others.flatMap((other) => other.ports.map((port) => ({ port, other }))));
   const holderOf = (port: PublishedPort) =>
-    heldByOthers.get(numberOf(port))?.find((held) => collide(held.port, port))?.other;
+    heldByOthers.get(numberOf(port))?.find((one) => collide(one.port, port))?.other;
   const numbers = new Map<string, PublishedPort[]>();
   const isOwn = (port: PublishedPort) => numbers.get(numberOf(port))?.some((own) => collide(own, port)) === true;
   // Nothing is awaited before all are bound or none is: two requests at once cannot see half of each other.
   const bind = (port: PublishedPort): 'bound' | 'in use' => {
     if (isOwn(port) || holderOf(port) !== undefined) return 'in use';
     try {
-      fds.push(...bindPort(port));
+      held.push(...bindPort(port));
     } catch (error) {
       if (error instanceof SyscallError && error.code === 'EADDRINUSE') return 'in use';
       throw error instanceof SyscallError ? refused(port, error) : error;
@@ -99,16 +106,16 @@ export async function bindPorts(requests: readonly PortRequest[], others: readon
       }
     }
   } catch (error) {
-    closePorts(fds);
+    closePorts(held);
     throw error;
   }
-  if (inUse === undefined) return { ports, fds };
-  closePorts(fds);
+  if (inUse === undefined) return { ports, held };
+  closePorts(held);
   throw portInUse(inUse, isOwn(inUse) ? 'this container asks for it twice' : await whoHas(inUse, holderOf(inUse)));
 }
 
-export function closePorts(fds: readonly number[]): void {
-  for (const fd of fds) kernel.call('close', fd);
+export function closePorts(held: readonly HeldPort[]): void {
+  for (const { fd } of held) kernel.call('close', fd);
 }
 
 /** Binds the first free port of some, beginning at the `start`th. @throws GantryError exhausted code `no-port` */

@@ -26,6 +26,8 @@ export interface NetworkStore {
   lastAddress(networkId: string, family: 4 | 6): bigint;
   /** Endpoint, ports and the network's last addresses in one transaction. */
   add(endpoint: Endpoint): void;
+  /** Writes an endpoint and its ports as they are now. */
+  change(endpoint: Endpoint): void;
   /** Takes the first away and writes the others as they are now. */
   remove(endpoint: Endpoint, changed?: readonly Endpoint[]): void;
 }
@@ -109,6 +111,12 @@ export function createNetworkStore(db: DatabaseSync): NetworkStore {
     for (const { protocol, hostAddress, hostPort } of ports) insertPort.run(protocol, hostAddress, hostPort, id);
   };
 
+  const rewrite = (endpoint: Endpoint) => {
+    deletePorts.run(endpoint.id);
+    writePorts(endpoint);
+    updateEndpoint.run(JSON.stringify(endpoint), endpoint.id);
+  };
+
   return {
     networks: () => [...networks.values()],
     bridge() {
@@ -150,15 +158,15 @@ export function createNetworkStore(db: DatabaseSync): NetworkStore {
         if (value !== undefined) last.set(`${networkId}/${family}`, value);
       }
     },
+    change(endpoint) {
+      transaction(() => rewrite(endpoint));
+      endpoints.set(endpoint.id, endpoint);
+    },
     remove({ id }, changed = []) {
       transaction(() => {
         deletePorts.run(id);
         deleteEndpoint.run(id);
-        for (const endpoint of changed) {
-          deletePorts.run(endpoint.id);
-          writePorts(endpoint);
-          updateEndpoint.run(JSON.stringify(endpoint), endpoint.id);
-        }
+        for (const endpoint of changed) rewrite(endpoint);
       });
       endpoints.delete(id);
       for (const endpoint of changed) endpoints.set(endpoint.id, endpoint);

@@ -21,6 +21,11 @@ export interface Networks extends AsyncDisposable {
   connect(endpoint: Endpoint, pid: number): Promise<void>;
   /** Ends one endpoint of a running owner (`pid`). Its ports go on at another one, if there is one with a way out. */
   disconnect(owner: string, networkId: string, pid: number | undefined): Promise<void>;
+  /**
+   * Takes published ports away from an owner that runs, and gives it others, at the endpoint that publishes or the first with
+   * a way out. All or nothing. @throws GantryError not-found (of `remove`, naming it), conflict code `port-in-use`, invalid
+   */
+  changePorts(owner: string, change: ChangePorts): Promise<void>;
   /** `none`: only `lo` up. */
   loopbackOnly(pid: number): Promise<void>;
   /**
@@ -101,6 +106,15 @@ export interface PublishedPort {
   readonly hostAddress: string;
   readonly hostPort: number;
 }
+
+export interface ChangePorts {
+  readonly add: readonly PortRequest[];
+  /** What is left out fits every one. */
+  readonly remove: readonly PortPattern[];
+}
+
+/** Published ports by the container's port, or by the host's too. */
+export type PortPattern = Pick<PublishedPort, 'protocol' | 'containerPort'> & Partial<PublishedPort>;
 
 export interface ReserveEndpoint {
   readonly owner: string; // container id
