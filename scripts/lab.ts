@@ -193,6 +193,13 @@ async function main(): Promise<void> {
   });
   await sh(ben, 'gantry ps -a', { expect: 'CONTAINER ID' });
 
+  const database = join(project, 'examples/one-container-database');
+  await sh(ana, `gantry build -q -t one-container-database --build-arg BASE=${hub}/ana/debian:bookworm .`, {
+    cwd: database,
+    expect: 'sha256:',
+  });
+  await sh(ana, './prove one-container-database', { cwd: database, expect: 'proved: written, read, listed' });
+
   process.stdout.write('\n\x1b[1mTimes\x1b[0m\n');
   for (const [what, seconds] of timings)
     process.stdout.write(`${seconds.toFixed(2).padStart(8)} s  ${what.replaceAll(root, '…')}\n`);

@@ -9,5 +9,6 @@ test('the lab gives every right answer and leaves nothing behind', { timeout: 60
   });
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   assert.match(stdout, /Hello from ana World!/);
+  assert.match(stdout, /Hello from outside \| +18 \| board/);
   assert.match(stdout, /lab: every answer was right/);
 });

@@ -95,7 +95,8 @@ describe('volumes and mounts, by the stock docker client', () => {
     assert.equal(await sh(['--mount', 'src=bare,dst=/home,volume-nocopy'], 'ls /home'), '');
     assert.equal(await sh(['--mount', 'src=full,dst=/home,volume-label=a=b'], 'ls /home'), 'ana');
     assert.equal(await ok('volume', 'inspect', '-f', '{{.Labels.a}}', 'full'), 'b');
-    await ok('volume', 'rm', 'tree', 'bare', 'full');
+    assert.equal(await sh(['-v', 'wide:/tmp'], 'stat -c %a /tmp'), '1777'); // the directory itself too
+    await ok('volume', 'rm', 'tree', 'bare', 'full', 'wide');
   });
 
   test('a subpath cannot be steered outside by a link, nor by one that is put in its place while containers start', async () => {

@@ -130,6 +130,8 @@ async function* readChunks(socket: Socket): AsyncGenerator<Buffer, void, void> {
 
 /** Sends a body of unknown length in chunks, at the pace the other side reads. */
 export async function writeChunks(socket: Socket, source: AsyncIterable<Uint8Array>): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  socket.once('close', closed.resolve);
   for await (const chunk of source) {
     if (socket.destroyed) return;
     if (chunk.length === 0) continue;
@@ -138,7 +140,7 @@ export async function writeChunks(socket: Socket, source: AsyncIterable<Uint8Arr
     socket.write(chunk);
     const ready = socket.write('\r\n');
     socket.uncork();
-    if (!ready && !socket.destroyed) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    if (!ready && !socket.destroyed) await Promise.race([once(socket, 'drain'), closed.promise]);
   }
   if (!socket.destroyed) socket.write('0\r\n\r\n');
 }

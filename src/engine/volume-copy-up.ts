@@ -1,4 +1,4 @@
-import { close, constants, open } from 'node:fs';
+import { close, constants, fchmod, fchown, fstat, open } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { isGantryError } from '#errors/index.ts';
@@ -9,6 +9,7 @@ import type { Container } from './engine.ts';
 import { readOnlyView } from './rootfs.ts';
 
 const openDirectory = promisify(open);
+const [statOf, setOwner, setMode] = [promisify(fstat), promisify(fchown), promisify(fchmod)];
 
 /** A fresh volume takes what the image has at its target, with owners, modes and links (Docker's copy-up). */
 export async function fillVolumes(
@@ -26,6 +27,9 @@ export async function fillVolumes(
       const target = await openDirectory(into, constants.O_RDONLY | constants.O_DIRECTORY);
       try {
         await extractTar(packTree(source, {}), target, { whiteouts: 'literal' });
+        const { uid, gid, mode } = await statOf(source);
+        await setOwner(target, uid, gid);
+        await setMode(target, mode & 0o7777);
       } finally {
         close(target);
         close(source);
