@@ -18,7 +18,7 @@ before(async () => {
     name: 'tools',
     packages: ['nodejs', 'npm', 'gcc', 'libc6-dev'],
     // Most of the files that Debian's npm depends on are of packages that it never loads.
-    without: unused.map((name) => `/usr/share/nodejs/${name}/*`),
+    without: unused.map((name) => `nodejs/${name}`),
   });
   engine = await startEngine();
   await ok('import', base, 'debian:tools');
@@ -80,12 +80,21 @@ test('node-web: packages by the lock file, tests in the build, and a server that
 
 test('c-from-scratch: the image is one file, and the program runs as nobody with nothing around it', async () => {
   const example = `${project}/examples/c-from-scratch`;
-  await ok('build', '-q', '--build-arg', 'BASE=debian:tools', '-t', 'c', example);
-  const layers = JSON.parse(await ok('inspect', '-f', '{{json .RootFS.Layers}}', 'c'));
+  await ok('build', '-q', '--build-arg', 'BASE=debian:tools', '-t', 'from-scratch', example);
+  const layers = JSON.parse(await ok('inspect', '-f', '{{json .RootFS.Layers}}', 'from-scratch'));
   assert.equal(layers.length, 2, 'the program, and its working directory');
-  const said = await ok('run', '--rm', '--cap-drop=ALL', '--read-only', '--network=none', 'c', 'with', 'words');
+  const said = await ok(
+    'run',
+    '--rm',
+    '--cap-drop=ALL',
+    '--read-only',
+    '--network=none',
+    'from-scratch',
+    'with',
+    'words',
+  );
   assert.equal(said, 'Hello from process 1 of user 65534 in /work\nwith words');
-  await ok('create', '--name', 'it', 'c');
+  await ok('create', '--name', 'it', 'from-scratch');
   await ok('export', '-o', `${engine.root}/c.tar`, 'it');
   const files = execFileSync('tar', ['-tf', `${engine.root}/c.tar`], { encoding: 'utf8' }).split('\n');
   assert.deepEqual(files.filter((name) => name !== '' && !/^(dev|etc|proc|sys)\b/.test(name)).sort(), [

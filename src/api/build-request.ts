@@ -78,6 +78,7 @@ export function buildRequestOf(
     ...(query.target ? { target: query.target } : {}),
     ...(query.networkmode ? { networkMode: query.networkmode } : {}),
     ...(query.platform ? { platform: query.platform } : {}),
+    ...attestationsOf(query),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...(extraHosts.length === 0 ? {} : { extraHosts }),
     ...(entitlements.length === 0 ? {} : { entitlements }),
@@ -146,6 +147,14 @@ function isRootfs(type: string | undefined): boolean {
       `build output type "${type}" is not known; it is image, local, tar, oci or docker`,
     );
   return false;
+}
+
+/** @throws GantryError invalid */
+function attestationsOf({ sbom, provenance = '' }: Query): Pick<BuildRequest, 'attestations'> {
+  if (provenance !== '' && provenance !== 'min' && provenance !== 'max')
+    throw new GantryError('invalid', `provenance "${provenance}" is min or max`);
+  if (!flag(sbom) && provenance === '') return {};
+  return { attestations: { sbom: flag(sbom), ...(provenance === '' ? {} : { provenance }) } };
 }
 
 function entitlementOf(text: string): Entitlement {

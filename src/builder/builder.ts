@@ -2,6 +2,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { LintWarning } from '#dockerfile/index.ts';
 import type { Credentials, OnProgress } from '#images/index.ts';
 import type { Mount } from '#oci/index.ts';
+import type { Attestations } from './attestations/attest.ts';
 
 /** Dockerfile → typed instructions → graph of vertices → solve. */
 export interface Builder {
@@ -61,7 +62,10 @@ export interface BuildRequest {
   readonly noCacheStages?: readonly string[];
   readonly pull: boolean;
   readonly networkMode?: string;
+  /** Of one or, by commas, of several: then the tags stand for an index. */
   readonly platform?: string;
+  /** Statements that are kept and pushed with the image, in an index. */
+  readonly attestations?: Attestations;
   /** By registry host. */
   readonly credentials: Readonly<Record<string, Credentials>>;
   readonly limits?: StepLimits;
@@ -124,7 +128,8 @@ export type BuildEvent =
   | { readonly progress: Parameters<OnProgress>[0] }
   | { readonly step: StepEvent }
   | { readonly warning: LintWarning }
-  | { readonly aux: { readonly ID: string } };
+  /** `Digest` is of what was tagged: the image's manifest, or an index. */
+  | { readonly aux: { readonly ID: string; readonly Digest: string } };
 
 /** What happens to one vertex of the graph, told at once and in no order between stages. `id` is unique in the build. */
 export type StepEvent =

@@ -14,20 +14,19 @@ import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
 import { createCacheMounts } from './cache-mounts.ts';
-import { exportRecords, importRecords, withRecords } from './cache-records.ts';
+import { exportRecords, importRecords } from './cache-records.ts';
 import { exportMount, importMount } from './carry-mounts.ts';
 import { createNamedTrees } from './context-trees.ts';
+import { eachPlatform, platformsOf } from './each-platform.ts';
 import { detachAllBelow } from './host-mounts.ts';
 import type { Flights } from './keyed-step.ts';
+import { makeImages } from './make-images.ts';
 import { createMountPoints } from './mount-points.ts';
-import { nativePlatform, parsePlatform } from './platforms.ts';
 import { listCache, pruneCache } from './prune-cache.ts';
 import { environment } from './run-config.ts';
 import { type Emit, solve } from './solve.ts';
 import { epochOf } from './source-date-epoch.ts';
-import { squash } from './squash.ts';
 import { shortId } from './stage-run.ts';
-import { imageConfigOf } from './stage-state.ts';
 import { createStepLayers, sweepDiffs } from './step-layers.ts';
 import { createStepMemory } from './step-memory.ts';
 import { trimCache } from './trim-cache.ts';
@@ -65,13 +64,15 @@ export function createBuilder(
   let swept: Promise<void> | undefined;
   let running = 0;
 
-  /** The image's id; none where a check or only files were asked for. */
+  /** The image's id and the digest of what was tagged; none where a check or only files were asked for. */
   const build = async (
     request: BuildRequest,
     scratch: string,
     { onOutput: emit, onRootfs, onCache }: Parameters<Builder['build']>[1] & { onOutput: Emit },
     signal: AbortSignal,
-  ): Promise<string | undefined> => {
+  ): Promise<{ readonly id: string; readonly digest: string } | undefined> => {
+    const started = new Date();
+    const platforms = platformsOf(request);
     using context = await receiveContext(request.context, `${scratch}/context`, request.dockerfile, {
       secrets: request.secrets,
       signal,
@@ -101,34 +102,33 @@ export function createBuilder(
       signal,
     };
     await importRecords(request.cacheFrom ?? [], cacheDeps);
-    const solved = await solve(
-      {
-        request,
-        file,
-        context,
-        namedTree: named.get,
-        scratch,
-        driver,
-        steps,
-        mountPoints,
-        cacheMounts,
-        layers,
-        hold: async (keys) => void holds.use(await images.holdKeys(keys)),
-        cache,
-        memory,
-        flights,
-        epoch,
-        portable: (request.cacheTo?.length ?? 0) > 0,
-        platform: request.platform ? parsePlatform(request.platform) : nativePlatform,
-        images,
-      },
-      emit,
-      signal,
+    const session = {
+      request,
+      file,
+      context,
+      namedTree: named.get,
+      scratch,
+      driver,
+      steps,
+      mountPoints,
+      cacheMounts,
+      layers,
+      hold: async (keys: readonly string[]) => void holds.use(await images.holdKeys(keys)),
+      cache,
+      memory,
+      flights,
+      epoch,
+      portable: (request.cacheTo?.length ?? 0) > 0,
+      images,
+    };
+    const built = await eachPlatform(platforms, emit, signal, (platform, tell, stop) =>
+      solve({ ...session, platform }, tell, stop),
     );
-    let state = solved.target;
-    await exportRecords(request.cacheTo ?? [], solved, { ...cacheDeps, epoch, onCache });
+    const [solved] = built;
+    if (solved !== undefined && built.length === 1)
+      await exportRecords(request.cacheTo ?? [], solved, { ...cacheDeps, epoch, onCache });
     if (request.output === 'rootfs') {
-      const { layer } = state.tree;
+      const layer = solved?.target.tree.layer;
       if (layer === undefined) throw new GantryError('invalid', 'the target has no files to write out');
       const fd = mountDetached(await driver.view(layer));
       try {
@@ -138,14 +138,14 @@ export function createBuilder(
       }
       return undefined;
     }
-    if (request.squash === true) state = await squash({ driver, layers }, state, { signal, epoch });
-    const plain = imageConfigOf(state, epoch);
-    const inline = request.cacheTo?.some(({ type }) => type === 'inline') === true;
-    const config = inline ? withRecords(plain, state) : plain;
-    const descriptors = await Promise.all((state.tree.exported ?? []).map((layer) => layer.descriptor));
-    const image = await images.create({ config, layers: descriptors, references: request.tags }, { signal });
-    emit({ stream: ` ---> ${shortId(image.id)}\n` });
-    return image.id;
+    const made = await makeImages(
+      built,
+      { request, context, epoch },
+      { images, driver, layers },
+      { scratch, signal, started },
+    );
+    emit({ stream: ` ---> ${shortId(made.image.id)}\n` });
+    return { id: made.image.id, digest: made.digest };
   };
 
   return {
@@ -160,9 +160,10 @@ export function createBuilder(
       await mkdir(directory, { mode: 0o700 });
       running++;
       try {
-        const imageId = await build(request, directory, options, signal);
-        if (imageId === undefined) return { imageId: '' };
-        onOutput({ aux: { ID: imageId } });
+        const made = await build(request, directory, options, signal);
+        if (made === undefined) return { imageId: '' };
+        const { id: imageId, digest } = made;
+        onOutput({ aux: { ID: imageId, Digest: digest } });
         onOutput({ stream: `Successfully built ${shortId(imageId)}\n` });
         for (const tag of tags) onOutput({ stream: `Successfully tagged ${tag}\n` });
         return { imageId };

@@ -31,8 +31,6 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** `linux/arm64/v8`, `arm64` or `linux`; what is left out is this host's. @throws GantryError invalid */
 export function parsePlatform(text: string): Platform {
-  if (text.includes(','))
-    throw new GantryError('unsupported', `--platform ${text}: one build is for one platform; build each on its own`);
   const parts = text.toLowerCase().split('/');
   if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part)))
     throw new GantryError(
@@ -54,9 +52,13 @@ export function parsePlatform(text: string): Platform {
 export const platformName = ({ os, architecture, variant }: Platform): string =>
   [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
 
+/** Whether programs of an architecture run here by themselves. */
+export const canRunAsItIs = ({ architecture }: Pick<Platform, 'architecture'>): boolean =>
+  architecture === nativePlatform.architecture;
+
 /** Whether this host runs programs of an architecture: its own, or by an interpreter of binfmt_misc that is set up. */
 export function canRun({ architecture }: Platform, binfmt = '/proc/sys/fs/binfmt_misc'): boolean {
-  if (architecture === nativePlatform.architecture) return true;
+  if (canRunAsItIs({ architecture })) return true;
   if (!existsSync(binfmt)) return false;
   const wanted = (machines[architecture] ?? [architecture]).map((machine) => `qemu-${machine}`);
   return readdirSync(binfmt).some(

@@ -4,7 +4,7 @@ import { GantryError } from '#errors/index.ts';
 import type { ImageRunConfig } from '#oci/index.ts';
 import type { BuildSession } from './build-session.ts';
 import { keyedStep } from './keyed-step.ts';
-import { canRun, platformName } from './platforms.ts';
+import { canRun, canRunAsItIs, platformName } from './platforms.ts';
 import { commandLine, defaultShell, environment } from './run-config.ts';
 import { makeScript, scriptPath } from './run-script.ts';
 import type { StageOutput } from './stage-output.ts';
@@ -62,6 +62,7 @@ export async function runStep(
         'the working directory': cwd,
         'the user': user,
         'the network': networkMode,
+        ...(canRunAsItIs(state.platform) ? {} : { 'the platform': platformName(state.platform) }),
         ...(privileged ? { 'the security mode': 'insecure' } : {}),
         ...(planned.length === 0 ? {} : { 'what is mounted': await mountInputs(session, planned) }),
         ...(request.extraHosts?.length ? { 'extra hosts': request.extraHosts } : {}),

@@ -17,6 +17,8 @@ type Solvable = Omit<BuildSession, 'graph' | 'args' | 'baseImage' | 'stage' | 'i
 };
 
 export interface Solved {
+  /** The images it stands on. */
+  readonly bases: readonly { readonly reference: string; readonly digest: string }[];
   readonly target: StageState;
   readonly others: readonly StageState[];
 }
@@ -33,11 +35,17 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
   const failed = new AbortController();
   const signal = AbortSignal.any([outer, failed.signal]);
   const running = new Map<number, Promise<StageState>>();
+  const bases = new Map<string, string>();
+  const baseImage = createBaseImages(images, request, platform, hold, signal);
   const session: BuildSession = {
     ...given,
     graph,
     args,
-    baseImage: createBaseImages(images, request, platform, hold, signal),
+    baseImage: async (reference, ...more) => {
+      const image = await baseImage(reference, ...more);
+      bases.set(reference, image.manifest.digest);
+      return image;
+    },
     stage: (index) => running.get(index),
     ignoresCache: (index) => request.noCache || isNamed(request.noCacheStages, file.stages[index]?.name, index),
     signal,
@@ -97,7 +105,11 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
   if (args.unconsumed.length > 0)
     emit({ stream: `[Warning] One or more build-args [${args.unconsumed.join(' ')}] were not consumed\n` });
   const others = graph.stages.flatMap(({ stage }) => (stage.index === graph.target ? [] : stage.index));
-  return { target: state, others: await Promise.all(others.map((index) => running.get(index) ?? state)) };
+  return {
+    bases: Array.from(bases, ([reference, digest]) => ({ reference, digest })),
+    target: state,
+    others: await Promise.all(others.map((index) => running.get(index) ?? state)),
+  };
 }
 
 /** A failed command is shown where it stands in the Dockerfile. */

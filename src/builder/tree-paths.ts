@@ -55,15 +55,15 @@ export const reopen = (handle: number, flags = 0): number =>
 
 /**
  * A text file of a tree, or undefined where the path leads to no regular file.
- * @throws GantryError invalid where it is larger than 4 MiB
+ * @throws GantryError invalid where it is larger than `most`, 4 MiB by default
  */
-export async function readTextInRoot(root: number, path: string): Promise<string | undefined> {
+export async function readTextInRoot(root: number, path: string, most = mostText): Promise<string | undefined> {
   const handle = findInRoot(root, path);
   if (handle === undefined) return undefined;
   try {
     const { type, size } = statusOf(handle);
     if (type !== 'file') return undefined;
-    if (size > mostText) throw new GantryError('invalid', `${path} has ${size} bytes; at most ${mostText} are read`);
+    if (size > most) throw new GantryError('invalid', `${path} has ${size} bytes; at most ${most} are read`);
     return await readFile(`/proc/self/fd/${handle}`, 'utf8');
   } finally {
     closeFd(handle);

@@ -133,6 +133,41 @@ export function parseCacheTo(text: string): CacheDestination {
   throw new Error('it is type=inline, type=registry,ref=image or type=local,dest=dir');
 }
 
+/** What is attested of the image. */
+export interface WantedAttestations {
+  readonly sbom?: boolean;
+  readonly provenance?: 'min' | 'max' | undefined;
+}
+
+/** `true`, `false`, `mode=max`. */
+export function parseProvenance(text: string): WantedAttestations {
+  if (text === 'false') return { provenance: undefined };
+  const mode = text === 'true' ? 'min' : (fieldsOf(text).get('mode') ?? 'min');
+  if (mode !== 'min' && mode !== 'max') throw new Error(`mode "${mode}" is min or max`);
+  if (text !== 'true') refuseOthers(fieldsOf(text), ['mode']);
+  return { provenance: mode };
+}
+
+/** `true`, `false`: the scanner is the engine's own. */
+export function parseSbom(text: string): WantedAttestations {
+  if (text === 'true' || text === 'false') return { sbom: text === 'true' };
+  throw new Error('it is true or false; the engine reads the databases of packages itself');
+}
+
+/** `type=sbom`, `type=provenance,mode=max`. */
+export function parseAttest(text: string): WantedAttestations {
+  const fields = fieldsOf(text);
+  const type = fields.get('type');
+  if (type === 'sbom') {
+    refuseOthers(fields, ['type', 'disabled']);
+    return { sbom: fields.get('disabled') !== 'true' };
+  }
+  if (type !== 'provenance') throw new Error(`type "${type ?? ''}" is sbom or provenance`);
+  refuseOthers(fields, ['type', 'mode', 'disabled']);
+  if (fields.get('disabled') === 'true') return { provenance: undefined };
+  return parseProvenance(`mode=${fields.get('mode') ?? 'min'}`);
+}
+
 const progressModes = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
 export type ProgressMode = (typeof progressModes)[number];
 

@@ -29,6 +29,8 @@ export interface StepDisplay {
 
 export interface BuildShown {
   readonly imageId: string;
+  /** Of what was tagged: a manifest, or an index. */
+  readonly digest: string;
   readonly warnings: readonly BuildWarning[];
   readonly steps: readonly ShownStep[];
 }
@@ -50,6 +52,7 @@ export async function showBuild(
   const warnings: BuildWarning[] = [];
   const display = mode === 'tty' ? stepTable(write, now, begin) : mode === 'plain' ? plainSteps(write) : undefined;
   let imageId = '';
+  let digest = '';
   const take = (event: BuildStep) => {
     const at = now() - begin;
     if (event.is === 'started') {
@@ -95,11 +98,12 @@ export async function showBuild(
       if (line.step !== undefined) take(line.step);
       if (line.warning !== undefined) warnings.push(line.warning);
       if (line.aux?.ID !== undefined) imageId = line.aux.ID;
+      if (line.aux?.Digest !== undefined) digest = line.aux.Digest;
     }
   } finally {
     display?.close();
   }
-  return { imageId, warnings, steps: [...steps.values()] };
+  return { imageId, digest, warnings, steps: [...steps.values()] };
 }
 
 const oneLine = (text: string) => text.replaceAll(/\s*\n\s*/g, ' ');

@@ -148,7 +148,7 @@ export interface VolumeSummary {
 export interface BuildLine {
   readonly step?: BuildStep;
   readonly warning?: BuildWarning;
-  readonly aux?: { readonly ID?: string };
+  readonly aux?: { readonly ID?: string; readonly Digest?: string };
   readonly error?: string;
   readonly errorDetail?: { readonly code?: number; readonly message?: string };
 }

@@ -11,6 +11,7 @@ import { createCollector } from './collector.ts';
 import type { Deps, Work } from './deps.ts';
 import { hold, holdImage } from './hold.ts';
 import { chainOf, type ImageDocument } from './image-document.ts';
+import { collectIndexes, createIndex } from './image-index.ts';
 import { createImageTable } from './image-table.ts';
 import type { Images } from './images.ts';
 import { importRootfs } from './import-rootfs.ts';
@@ -88,13 +89,14 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
   };
 
   const indexed = () =>
-    table
-      .index()
-      .map(({ descriptor, tag }) =>
-        tag === undefined
-          ? descriptor
-          : { ...descriptor, annotations: { 'org.opencontainers.image.ref.name': familiarKey(tag) } },
-      );
+    table.index().map(({ descriptor, tag }) =>
+      tag === undefined
+        ? descriptor
+        : {
+            ...(table.indexes.ofTag(tag)?.descriptor ?? descriptor),
+            annotations: { 'org.opencontainers.image.ref.name': familiarKey(tag) },
+          },
+    );
   const writeIndex = async () => {
     const leave = await indexTurn.enter();
     try {
@@ -111,6 +113,7 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
   const lookup = createLookup(table);
   await sweepStaging(content.staging);
   await sweepPartials(content.staging);
+  await collectIndexes({ table, collector });
   await collector.everything();
   await writeIndex();
 
@@ -123,8 +126,12 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
 
     async tag(source, target) {
       const ref = tagReference(target);
-      const digest = lookup.resolve(source);
-      table.transaction(() => table.putTag(tagKey(ref), digest));
+      const { manifest, reference } = lookup.find(source);
+      const index = reference === undefined ? undefined : table.indexes.ofTag(tagKey(reference));
+      table.transaction(() => {
+        table.putTag(tagKey(ref), manifest);
+        if (index !== undefined) table.indexes.putTag(tagKey(ref), index.descriptor.digest);
+      });
       await writeIndex();
     },
 
@@ -156,6 +163,8 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
       }
       return lookup.image(digest);
     },
+
+    createIndex: (index, { signal } = {}) => cancellable(signal, () => createIndex(deps, index, signal)),
 
     async unpack({ config, layers: descriptors }, { signal } = {}) {
       const chain = chainOf(descriptors, config, 'the image');

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Descriptor } from '#oci/index.ts';
 import { type ImageDocument, imageDocument } from './image-document.ts';
+import { createIndexTable } from './index-table.ts';
 
 /** A manifest this engine holds, with the key of its image: the config's digest. */
 export interface HeldManifest {
@@ -40,6 +41,7 @@ const bytes = (value: SQLOutputValue | undefined): Uint8Array =>
 /** The rows behind the image service. Every change is one transaction, and is made after what it names is durable. */
 export function createImageTable(db: DatabaseSync) {
   db.exec(schema);
+  const indexes = createIndexTable(db);
   const sql = {
     manifest: db.prepare('SELECT * FROM images_manifests WHERE digest = ?'),
     manifestsOfConfig: db.prepare('SELECT digest FROM images_manifests WHERE config_digest = ? ORDER BY rowid DESC'),
@@ -106,6 +108,7 @@ export function createImageTable(db: DatabaseSync) {
 
   return {
     transaction,
+    indexes,
     /** The checked documents of a held manifest. */
     document(digest: string): ImageDocument | undefined {
       const row = sql.manifest.get(digest);
@@ -173,7 +176,7 @@ export function createImageTable(db: DatabaseSync) {
     /** Unpacked layers that no image has. */
     strayLayers: (): readonly string[] => sql.strayLayers.all().map((row) => text(row.chain_id)),
     usesChain: (chainId: string): boolean => sql.usesChain.get(chainId) !== undefined,
-    usesBlob: (digest: string): boolean => sql.usesBlob.get(digest) !== undefined,
+    usesBlob: (digest: string): boolean => sql.usesBlob.get(digest) !== undefined || indexes.usesBlob(digest),
 
     diffIdOf(digest: string): string | undefined {
       const row = sql.blob.get(digest);

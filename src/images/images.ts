@@ -73,6 +73,11 @@ export interface Images {
    * or a chain id already unpacked with its layer blob in the content store.
    */
   create(image: NewImage, options?: { signal?: AbortSignal }): Promise<Image>;
+  /**
+   * Makes an index of images that are held, with what is attested of each; its names stand for the first image here, and
+   * for the index where they are pushed or saved. @throws GantryError not-found
+   */
+  createIndex(index: NewIndex, options?: { signal?: AbortSignal }): Promise<Descriptor>;
   /** Compresses and stores a layer tar; unpacks nothing. For `create`. */
   addLayer(tar: Readable, options?: { signal?: AbortSignal }): Promise<StoredLayer>;
   /** Unpacks what of an image's chain is not unpacked yet; returns the chain id. */
@@ -148,6 +153,18 @@ export interface StoreReport {
 export interface StoredLayer {
   readonly descriptor: Descriptor;
   readonly diffId: string;
+}
+
+/** An in-toto statement (in-toto: spec/v1/statement.md), as JSON. */
+export interface Attestation {
+  readonly predicateType: string;
+  readonly statement: Uint8Array;
+}
+
+export interface NewIndex {
+  /** By the digests of their manifests, each for a platform of its own. */
+  readonly images: readonly { readonly manifest: string; readonly attestations: readonly Attestation[] }[];
+  readonly references: readonly string[];
 }
 
 export interface NewImage {

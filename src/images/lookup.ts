@@ -76,10 +76,16 @@ export function createLookup(table: ImageTable) {
     image,
     resolve: (nameOrId: string): string => find(nameOrId).manifest,
     get: (nameOrId: string): Image => image(find(nameOrId).manifest),
-    /** One entry per image id, shown with its newest manifest, in the order the images came. */
+    /**
+     * One entry per image id, shown with its newest manifest, in the order the images came; without those for other
+     * platforms that only an index leads to.
+     */
     list(): readonly Image[] {
       const latest = new Map(table.manifests().map(({ configDigest, digest }) => [configDigest, digest]));
-      return [...latest.values()].map(image);
+      const members = table.indexes.members();
+      return [...latest.values()]
+        .map(image)
+        .filter(({ tags, manifest }) => tags.length > 0 || !members.has(manifest.digest));
     },
   };
 }

@@ -1,6 +1,14 @@
 import type { Credentials } from '#distribution/index.ts';
 import { GantryError } from '#errors/index.ts';
-import { canonicalReference, type Descriptor, familiarReference, parseReference } from '#oci/index.ts';
+import {
+  canonicalReference,
+  type Descriptor,
+  familiarReference,
+  type ImageIndex,
+  type ImageManifest,
+  parseReference,
+  type Reference,
+} from '#oci/index.ts';
 import type { Deps } from './deps.ts';
 import type { OnProgress } from './images.ts';
 import { repositoryKey, tagKey } from './names.ts';
@@ -17,7 +25,10 @@ const uploadsAtOnce = 3;
 /** A mount is tried from this many repositories; each miss costs a request. */
 const mountSources = 2;
 
-/** Sends a tagged image: layers in parallel where the registry lacks them, config, then the manifest byte for byte. */
+/**
+ * Sends a tagged image: layers in parallel where the registry lacks them, config, then the manifest byte for byte. Of an
+ * index, all it leads to comes first.
+ */
 export async function push(
   deps: Deps,
   reference: string,
@@ -35,11 +46,16 @@ export async function push(
     throw new GantryError('not-found', `An image does not exist locally with the tag: ${familiarReference(ref)}`, {
       code: 'image-not-found',
     });
-  const { digest } = image.descriptor;
+  const index = table.indexes.ofTag(tagKey(ref));
+  // A document is read again below: what an index leads to is held from here on.
+  const images = index === undefined ? [image] : index.parts.images.flatMap((member) => table.document(member) ?? []);
   await using work = await deps.begin([
-    digest,
-    image.manifest.config.digest,
-    ...image.manifest.layers.map((l) => l.digest),
+    ...images.flatMap(({ descriptor, manifest }) => [
+      descriptor.digest,
+      manifest.config.digest,
+      ...manifest.layers.map((l) => l.digest),
+    ]),
+    ...(index === undefined ? [] : [index.descriptor.digest, ...index.parts.blobs]),
   ]);
   work.keep();
 
@@ -69,7 +85,9 @@ export async function push(
   };
 
   const turns = createTurns(uploadsAtOnce);
-  const layers = new Map(image.chain.map((layer) => [layer.descriptor.digest, layer]));
+  const layers = new Map(
+    images.flatMap(({ chain }) => chain.map((layer) => [layer.descriptor.digest, layer] as const)),
+  );
   const reasons: unknown[] = [];
   const uploads = [...layers.values()].map(async ({ descriptor, diffId }) => {
     const progress = layerProgress(options.onProgress, diffId);
@@ -92,10 +110,35 @@ export async function push(
     ),
   );
   if (reasons.length > 0) throw reasons[0];
-  await send(image.manifest.config);
-  await registry.putManifest(ref, { mediaType: image.descriptor.mediaType, bytes: image.manifestBytes }, request);
-  table.putRepoDigest(repositoryKey(ref), digest, digest);
-  const { size } = image.descriptor;
+  for (const { manifest } of images) await send(manifest.config);
+  const { tag: _tag, ...bare } = ref;
+  const put = async (target: Reference, { mediaType }: Descriptor, bytes: Uint8Array) => {
+    await registry.putManifest(target, { mediaType, bytes }, request);
+  };
+  if (index !== undefined) {
+    for (const { descriptor, manifestBytes } of images)
+      await put({ ...bare, digest: descriptor.digest }, descriptor, manifestBytes);
+    for (const attestation of await attestationsOf(deps, index.bytes)) {
+      for (const blob of [...attestation.manifest.layers, attestation.manifest.config]) await send(blob);
+      await put({ ...bare, digest: attestation.descriptor.digest }, attestation.descriptor, attestation.bytes);
+    }
+  }
+  const top = index ?? { descriptor: image.descriptor, bytes: image.manifestBytes };
+  const { digest, size } = top.descriptor;
+  await put(ref, top.descriptor, top.bytes);
+  table.putRepoDigest(repositoryKey(ref), digest, image.descriptor.digest);
   options.onProgress?.({ status: `${ref.tag ?? 'latest'}: digest: ${digest} size: ${size}` });
   return { digest, size };
+}
+
+/** The manifests of an index that are no images. Their layers are small: statements. */
+async function attestationsOf({ content }: Deps, index: Uint8Array) {
+  const { manifests } = JSON.parse(Buffer.from(index).toString('utf8')) as ImageIndex;
+  const attestations = manifests.filter(({ platform }) => platform?.architecture === 'unknown');
+  return await Promise.all(
+    attestations.map(async (descriptor) => {
+      const bytes = await content.read(descriptor.digest);
+      return { descriptor, bytes, manifest: JSON.parse(bytes.toString('utf8')) as ImageManifest };
+    }),
+  );
 }

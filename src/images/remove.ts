@@ -1,6 +1,7 @@
 import { GantryError } from '#errors/index.ts';
 import type { Reference } from '#oci/index.ts';
 import type { Deps } from './deps.ts';
+import { collectIndexes } from './image-index.ts';
 import type { Lookup } from './lookup.ts';
 import { familiarKey, repositoryKey, tagKey } from './names.ts';
 import { shortId } from './progress.ts';
@@ -64,13 +65,31 @@ export async function remove(
     for (const { digest } of documents) table.dropManifest(digest);
   });
   await deps.writeIndex();
-  if (!goes) return removed;
+  const members = await collectIndexes(deps);
+  if (!goes) return [...removed, ...(await removeMembers(deps, lookup, members, options.inUseBy))];
   removed.push({ deleted: id });
   for (const { digest, document } of documents) {
     if (document === undefined) continue;
     for (const chainId of await deps.collector.layers(document.chain.map((layer) => layer.chainId)))
       removed.push({ deleted: chainId });
     await deps.collector.blobs([digest, id, ...document.manifest.layers.map((layer) => layer.digest)]);
+  }
+  return [...removed, ...(await removeMembers(deps, lookup, members, options.inUseBy))];
+}
+
+/** What only an index led to that is gone: images for other platforms, without a name of their own. */
+async function removeMembers(
+  deps: Deps,
+  lookup: Lookup,
+  manifests: readonly string[],
+  inUseBy: ((imageId: string) => string | undefined) | undefined,
+): Promise<readonly Removed[]> {
+  const removed: Removed[] = [];
+  for (const manifest of manifests) {
+    if (!deps.table.holdsManifest(manifest) || deps.table.indexes.members().has(manifest)) continue;
+    const { id, tags, repoDigests } = lookup.image(manifest);
+    if (tags.length + repoDigests.length > 0 || inUseBy?.(id) !== undefined) continue;
+    removed.push(...(await remove(deps, lookup, id, inUseBy === undefined ? {} : { inUseBy })));
   }
   return removed;
 }

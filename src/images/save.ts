@@ -40,10 +40,21 @@ async function* entriesOf(
   images: readonly { readonly image: ImageDocument; readonly tags: ReadonlySet<string> }[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TarSource> {
-  const blobs = new Map<string, Descriptor>();
-  for (const { image } of images)
+  const blobs = new Map<string, Pick<Descriptor, 'digest' | 'size'>>();
+  const addImage = (image: ImageDocument) => {
     for (const blob of [image.descriptor, image.manifest.config, ...image.manifest.layers])
       blobs.set(blob.digest, blob);
+  };
+  const indexOf = (tag: string) => deps.table.indexes.ofTag(tag);
+  for (const { image, tags } of images) {
+    addImage(image);
+    for (const index of [...tags].flatMap((tag) => indexOf(tag) ?? [])) {
+      blobs.set(index.descriptor.digest, index.descriptor);
+      for (const member of index.parts.images.flatMap((digest) => deps.table.document(digest) ?? [])) addImage(member);
+      for (const digest of index.parts.blobs)
+        blobs.set(digest, { digest, size: (await deps.content.stat(digest))?.size ?? 0 });
+    }
+  }
   await using work = await deps.begin([...blobs.keys()]);
   work.keep();
   const algorithms = new Set([...blobs.keys()].filter(isDigest).map((digest) => parseDigest(digest).algorithm));
@@ -59,7 +70,7 @@ async function* entriesOf(
     tags.size === 0
       ? [image.descriptor]
       : [...tags].map((tag) => ({
-          ...image.descriptor,
+          ...(indexOf(tag)?.descriptor ?? image.descriptor),
           annotations: {
             'io.containerd.image.name': tag,
             'org.opencontainers.image.ref.name': tag.slice(tag.lastIndexOf(':') + 1),

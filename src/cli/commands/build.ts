@@ -4,14 +4,18 @@ import { familiarReference, parseReference } from '#oci/index.ts';
 import {
   type BuildOutput,
   type ProgressMode,
+  parseAttest,
   parseCacheFrom,
   parseCacheTo,
   parseNamedContext,
   parseOutput,
   parseProgress,
+  parseProvenance,
+  parseSbom,
   parseSecret,
+  type WantedAttestations,
 } from '../build-options.ts';
-import { explanation, showBuild } from '../build-progress.ts';
+import { type BuildShown, explanation, showBuild } from '../build-progress.ts';
 import { writeFiles, writeImages } from '../build-results.ts';
 import { checkReport, warningSummary } from '../build-warnings.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
@@ -32,6 +36,7 @@ const bytes = (help: string, short?: string) => value('bytes', parseBytes, help,
 const options = {
   'add-host': listOf(hostEntry, 'Add a custom host-to-IP mapping (host:ip)'),
   allow: list('Allow what steps may not do otherwise: network.host, security.insecure'),
+  attest: listOf(parseAttest, 'Attestations of the image (type=sbom, type=provenance,mode=max)'),
   'build-arg': list('Set build-time variables'),
   'build-context': listOf(parseNamedContext, 'Additional build contexts (name=path, name=docker-image://image)'),
   'cache-from': listOf(parseCacheFrom, 'Where results of earlier builds are (image, type=local,src=dir)'),
@@ -63,10 +68,11 @@ const options = {
   'no-cache': flag('Do not use cache when building the image'),
   'no-cache-filter': list('Stages that are built without the cache'),
   output: listOf(parseOutput, 'Where the result goes (type=local,dest=path)', { short: 'o' }),
-  platform: text('Set platform if server is multi-platform capable'),
+  platform: text('Set platform if server is multi-platform capable; several, by commas, make an index'),
   progress: value('string', parseProgress, 'Kind of progress output: auto, plain, tty, rawjson or quiet', {
     shownDefault: '"auto"',
   }),
+  provenance: value('string', parseProvenance, 'Attest how the image came to be (true, mode=max)'),
   pull: flag('Always attempt to pull a newer version of the image'),
   push: flag('Push the tags when all is built'),
   quiet: flag('Suppress the build output and print image ID on success', { short: 'q' }),
@@ -75,6 +81,7 @@ const options = {
     true,
     'there are no intermediate containers to keep',
   ),
+  sbom: value('string', parseSbom, 'Attest what packages are in the image (true)'),
   secret: listOf(parseSecret, 'A secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret])'),
   'security-opt': unsupported('Security options', 'strings'),
   'shm-size': bytes('Size of /dev/shm'),
@@ -121,7 +128,7 @@ export const command = defineCommand({
       if (tags.length === 0) throw new Failure('--push needs a tag to push: -t registry/name:tag', 1);
       for (const tag of tags) await pushImage(context, tag, mode === 'quiet');
     }
-    if (values['metadata-file'] !== '') await writeMetadata(context, values['metadata-file'], shown.imageId, tags);
+    if (values['metadata-file'] !== '') await writeMetadata(context, values['metadata-file'], shown, tags);
     return 0;
   },
 });
@@ -204,6 +211,7 @@ function queryOf(values: BuildValues, proxies: Readonly<Record<string, string>>)
     target: values.target || undefined,
     networkmode: values.network === 'default' ? undefined : values.network,
     platform: values.platform || undefined,
+    ...attested(values),
     extrahosts: json(values['add-host']),
     allow: json(values.allow.flatMap((names) => names.split(','))),
     cachefrom: json(values['cache-from'].map((from, index) => ('ref' in from ? from.ref : `session:cache-${index}`))),
@@ -222,6 +230,12 @@ function queryOf(values: BuildValues, proxies: Readonly<Record<string, string>>)
     steps: true,
     rm: true,
   };
+}
+
+/** What was asked for last holds. */
+function attested({ attest, sbom, provenance }: BuildValues) {
+  const wanted: WantedAttestations = Object.assign({}, ...attest, sbom, provenance);
+  return { sbom: wanted.sbom === true || undefined, provenance: wanted.provenance };
 }
 
 /** `auto` is a table on a terminal and text elsewhere. */
@@ -247,16 +261,20 @@ const tagsOf = (values: BuildValues, outputs: readonly BuildOutput[]): readonly 
     familiarReference(parseReference(tag)),
   );
 
-async function writeMetadata({ engine }: CommandContext, path: string, imageId: string, tags: readonly string[]) {
+async function writeMetadata(
+  { engine }: CommandContext,
+  path: string,
+  { imageId, digest }: BuildShown,
+  tags: readonly string[],
+) {
   const { Descriptor } =
     imageId === ''
       ? { Descriptor: undefined }
       : await engine.json<{ Descriptor?: { digest: string } }>('GET', `/images/${imageId}/json`);
   const metadata = {
     ...(imageId === '' ? {} : { 'containerimage.config.digest': imageId }),
-    ...(Descriptor === undefined
-      ? {}
-      : { 'containerimage.digest': Descriptor.digest, 'containerimage.descriptor': Descriptor }),
+    ...(digest === '' ? {} : { 'containerimage.digest': digest }),
+    ...(Descriptor === undefined || Descriptor.digest !== digest ? {} : { 'containerimage.descriptor': Descriptor }),
     ...(tags.length === 0 ? {} : { 'image.name': tags.join(',') }),
   };
   writeFileSync(path, `${JSON.stringify(metadata, undefined, 2)}\n`);
