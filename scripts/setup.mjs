@@ -38,6 +38,7 @@ const packages = {
     zsh: ['/usr/bin/zsh', 'completes what is typed after gantry'],
     fish: ['/usr/bin/fish', 'the same'],
     skopeo: ['/usr/bin/skopeo', 'a client that is not ours, for the hub'],
+    'erofs-utils': ['/usr/bin/fsck.erofs', 'checks the images that the driver erofs writes'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
   },
 };

@@ -43,6 +43,10 @@ const runtimeOptions =
         other.includes('/') ? 'other' : other,
       ];
 
+/** The storage driver that the engine's tests run on, where it is not the default: `GANTRY_TEST_STORAGE=erofs`. */
+const { GANTRY_TEST_STORAGE: storage } = process.env;
+const storageOptions = storage === undefined ? [] : ['--storage-driver', storage];
+
 /**
  * A daemon of the test's own: private roots, socket and bridge, with the image `busybox`. Disposing of it removes all
  * containers, ends it, and fails where anything of it is left in the kernel.
@@ -63,6 +67,7 @@ export async function startEngine(more: readonly string[] = []): Promise<Engine>
     '--bridge',
     bridge,
     ...runtimeOptions,
+    ...storageOptions,
     ...more,
   ];
   const env = { GANTRY_HOST: host, DOCKER_HOST: host, DOCKER_CONFIG: `${root}/config`, DOCKER_BUILDKIT: '0' };

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type ContentStore, createContentStore } from '#content/index.ts';
 import { createRegistryClient, type RegistryClientOptions } from '#distribution/index.ts';
 import { createImages, type Images, type ProgressEvent } from '#images/index.ts';
-import { createOverlay2Driver, createVfsDriver, type GraphDriver } from '#snapshots/index.ts';
+import { type DriverName, type GraphDriver, graphDrivers } from '#snapshots/index.ts';
 
 export interface Store extends AsyncDisposable {
   readonly root: string;
@@ -24,20 +24,14 @@ export interface Store extends AsyncDisposable {
 
 /** A whole image store in a root of its own, on the real driver. */
 export async function openStore(
-  options: {
-    readonly driver?: 'overlay2' | 'vfs';
-    readonly root?: string;
-    readonly registry?: RegistryClientOptions;
-  } = {},
+  options: { readonly driver?: DriverName; readonly root?: string; readonly registry?: RegistryClientOptions } = {},
 ): Promise<Store> {
   const root = options.root ?? (await mkdtemp(`${tmpdir()}/gantry-images-`));
   const db = new DatabaseSync(`${root}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
   const content = await createContentStore({ root: `${root}/content`, exclusive: true });
-  const driver =
-    options.driver === 'vfs'
-      ? await createVfsDriver({ root: `${root}/vfs` })
-      : await createOverlay2Driver({ root: `${root}/overlay2` });
+  const name = options.driver ?? 'overlay2';
+  const driver = await graphDrivers[name]({ root: `${root}/${name}` });
   const registry = createRegistryClient(options.registry);
   const images = await createImages({ db, content, driver, registry });
   let closed = false;

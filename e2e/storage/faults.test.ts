@@ -18,7 +18,7 @@ import {
   removeTree,
   walkTree,
 } from '#linux/index.ts';
-import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
+import { createOverlay2Driver, graphDrivers, overlaySupported } from '#snapshots/index.ts';
 import { packEntries } from '#tar/index.ts';
 import { chainOf, layerTar, makeLayer, mounted, treeOf } from '../../src/snapshots/graph-driver-suite.ts';
 
@@ -44,8 +44,8 @@ test('a full disk is said to be full, and what did not fit is gone', async () =>
     })();
     await assert.rejects(store.ingest(large), { kind: 'exhausted', code: 'ENOSPC' });
     assert.deepEqual(readdirSync(store.staging), []);
-    for (const create of [createOverlay2Driver, createVfsDriver]) {
-      const root = `${disk.path}/${create.name}`;
+    for (const [name, create] of Object.entries(graphDrivers)) {
+      const root = `${disk.path}/${name}`;
       const driver = await create({ root });
       for (const size of [3_000_000, 900_000]) {
         const layer = layerTar({ a: 'x'.repeat(size), b: 'x'.repeat(size), c: 'x'.repeat(size) });
@@ -172,9 +172,9 @@ test('openInRoot keeps to the root, and is not held up by a fifo', () => {
 
 /** Makes layers one on the other until it is killed; says when each is committed. */
 const child = `
-  import { createOverlay2Driver } from '#snapshots/index.ts';
+  import { graphDrivers } from '#snapshots/index.ts';
   import { layerTar, makeLayer } from '${fileURLToPath(new URL('../../src/snapshots/graph-driver-suite.ts', import.meta.url))}';
-  const driver = await createOverlay2Driver({ root: process.argv.at(-1) });
+  const driver = await graphDrivers[process.argv.at(-2)]({ root: process.argv.at(-1) });
   for (let n = 0; ; n++) {
     const files = Object.fromEntries(Array.from({ length: 40 }, (_, i) => ['layer' + n + '/' + i, 'x'.repeat(1000 + n)]));
     await makeLayer(driver, 'layer' + n, n === 0 ? undefined : 'layer' + (n - 1), layerTar(files));
@@ -182,9 +182,15 @@ const child = `
   }`;
 
 test('a daemon that is killed while it unpacks leaves whole layers, and nothing else', async () => {
-  for (const layers of [0, 1, 3]) {
-    const root = `${base}/killed-${layers}`;
-    const process_ = spawn(process.execPath, ['--input-type=module-typescript', '-e', child, '--', root], {
+  for (const [name, layers] of [
+    ['overlay2', 0],
+    ['overlay2', 3],
+    ['erofs', 0],
+    ['erofs', 1],
+    ['erofs', 3],
+  ] as const) {
+    const root = `${base}/killed-${name}-${layers}`;
+    const process_ = spawn(process.execPath, ['--input-type=module-typescript', '-e', child, '--', name, root], {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -192,7 +198,7 @@ test('a daemon that is killed while it unpacks leaves whole layers, and nothing 
     for await (const line of createInterface(process_.stdout)) if (Number(line) >= layers) break;
     process_.kill('SIGKILL');
     await exit;
-    const driver = await createOverlay2Driver({ root });
+    await using driver = await graphDrivers[name]({ root });
     assert.deepEqual(readdirSync(`${root}/staging`), []);
     let last = 0;
     for await (const { size } of driver.layers()) {

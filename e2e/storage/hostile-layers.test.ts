@@ -14,7 +14,7 @@ import {
 import { after, test } from 'node:test';
 import { isGantryError } from '#errors/index.ts';
 import { closeFd, getXattrAt, openDirectory } from '#linux/index.ts';
-import { createOverlay2Driver, createVfsDriver, extractTar, type GraphDriver } from '#snapshots/index.ts';
+import { extractTar, graphDrivers } from '#snapshots/index.ts';
 import { type NewTarHeader, packEntries } from '#tar/index.ts';
 import { chainOf, mounted, treeOf } from '../../src/snapshots/graph-driver-suite.ts';
 
@@ -164,15 +164,10 @@ const corpus: Readonly<Record<string, readonly ['contained' | 'invalid' | 'corru
   'a symlink longer than a path': ['invalid', [['l', link('x'.repeat(5000))]]],
 };
 
-const drivers: Readonly<Record<string, (root: string) => Promise<GraphDriver>>> = {
-  overlay2: (root) => createOverlay2Driver({ root }),
-  vfs: (root) => createVfsDriver({ root }),
-};
-
-for (const [name, open] of Object.entries(drivers))
+for (const [name, open] of Object.entries(graphDrivers))
   test(`${name}: whatever a layer says, nothing outside it is touched`, async () => {
     const root = `${base}/store-${name}`;
-    const driver = await open(root);
+    const driver = await open({ root });
     const before = outsideNow();
     for (const [what, [outcome, entries]] of Object.entries(corpus)) {
       const writer = await driver.prepareLayer(chainOf(what), undefined);

@@ -13,7 +13,7 @@ import { createImages } from '#images/index.ts';
 import { holdFile, nativePath, openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
-import { createOverlay2Driver, createVfsDriver, overlaySupported } from '#snapshots/index.ts';
+import { openGraphDriver } from '#snapshots/index.ts';
 import { createVolumes } from '#volumes/index.ts';
 import type { DaemonOptions } from './options.ts';
 import { startStandby } from './standby.ts';
@@ -55,11 +55,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
 
   const content = await createContentStore({ root: `${dataRoot}/content`, exclusive: true });
-  const overlay =
-    options.storageDriver === 'overlay2' || (options.storageDriver === undefined && (await overlaySupported(dataRoot)));
-  const driver = overlay
-    ? await createOverlay2Driver({ root: `${dataRoot}/overlay2` })
-    : await createVfsDriver({ root: `${dataRoot}/vfs` });
+  const driver = await openGraphDriver(dataRoot, options.storageDriver);
   const insecure = new Set(options.insecureRegistries);
   const registry = createRegistryClient({
     insecure: (host) => insecure.has(host),
@@ -70,7 +66,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   });
   const images = await createImages({ db, content, driver, registry });
   const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
-  for (const name of [overlay ? 'overlay2' : 'vfs', 'volumes']) await closeToOthers(`${dataRoot}/${name}`);
+  for (const name of [driver.name, 'volumes']) await closeToOthers(`${dataRoot}/${name}`);
   const networks = createNetworks(
     { db },
     {
@@ -149,6 +145,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       await networks[Symbol.asyncDispose]();
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
       if (!alive) await openCgroups().open(cgroupParent).remove();
+      await driver[Symbol.asyncDispose]();
       db.close();
       held[Symbol.dispose]();
     },

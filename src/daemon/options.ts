@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { RegistrySettings } from '#distribution/index.ts';
 import { GantryError, messageOf } from '#errors/index.ts';
+import { type DriverName, driverNames, isDriverName } from '#snapshots/index.ts';
 
 export interface DaemonOptions {
   readonly host: string;
   readonly dataRoot: string;
   readonly execRoot: string;
-  readonly storageDriver: 'overlay2' | 'vfs' | undefined;
+  readonly storageDriver: DriverName | undefined;
   readonly runtimes: ReadonlyMap<string, string>;
   readonly defaultRuntime: string;
   readonly insecureRegistries: readonly string[];
@@ -32,7 +33,7 @@ Options:
   -H, --host string                Where to listen (default "unix:///run/gantry/gantry.sock")
       --data-root string           Images, containers and volumes (default "/var/lib/gantry")
       --exec-root string           Sockets and state of running containers (default "/run/gantry")
-      --storage-driver string      overlay2 or vfs (default: overlay2 where the file system allows it)
+      --storage-driver string      overlay2, erofs or vfs (default: overlay2 where the file system allows it)
       --add-runtime name=path      One more OCI runtime
       --default-runtime string     The runtime used where none is asked for (default "gantry")
       --insecure-registry host     A registry spoken to without TLS
@@ -82,8 +83,11 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     runtimes.set(entry.slice(0, at), entry.slice(at + 1));
   }
   const storageDriver = one('storage-driver', values['storage-driver'], '');
-  if (storageDriver !== '' && storageDriver !== 'overlay2' && storageDriver !== 'vfs')
-    throw new GantryError('invalid', `unknown storage driver "${storageDriver}"; expected overlay2 or vfs`);
+  if (storageDriver !== '' && !isDriverName(storageDriver))
+    throw new GantryError(
+      'invalid',
+      `unknown storage driver "${storageDriver}"; expected ${driverNames.join(', ').replace(/, (?=\w+$)/, ' or ')}`,
+    );
   const logLevel = one('log-level', values['log-level'], 'info');
   if (logLevel !== 'error' && logLevel !== 'warn' && logLevel !== 'info' && logLevel !== 'debug')
     throw new GantryError('invalid', `unknown log level "${logLevel}"; expected error, warn, info or debug`);

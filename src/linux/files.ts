@@ -127,13 +127,13 @@ export const makeNodeAt = (
   minor = 0,
 ): void =>
   void check(
-    kernel.call('mknodat', dirFd, name, typeNodes[type] | mode, deviceNumber(major, minor)),
+    kernel.call('mknodat', dirFd, name, typeNodes[type] | mode, encodeDevice(major, minor)),
     'mknod',
     showName(name),
   );
 
 /** Linux's encoding of a device's number (include/linux/kdev_t.h: new_encode_dev). */
-const deviceNumber = (major: number, minor: number): number =>
+export const encodeDevice = (major: number, minor: number): number =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
 export const symlinkAt = (target: FileName, dirFd: number, name: FileName): void =>

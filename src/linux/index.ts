@@ -2,7 +2,7 @@ export { allocatedBytes } from './allocated-bytes.ts';
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
 export { forgetUdpFlows } from './conntrack.ts';
-export { attachDetached, copyMount, copyMountOf, mountDetached } from './detached-mount.ts';
+export { attachDetached, copyMount, copyMountOf, mountDetached, mountErofs } from './detached-mount.ts';
 export { fileOperation } from './file-operation.ts';
 export * from './files.ts';
 export { holdFile } from './hold-file.ts';

@@ -1,16 +1,21 @@
 import type { ErrorKind } from '#errors/index.ts';
-import type { Extracted, ExtractorOptions } from './extractor.ts';
+import type { Extracted } from './extractor.ts';
+import type { UnpackJob } from './unpacker.ts';
 
-/** What the pool tells a worker. `id` names one extraction; its messages are answered in order. */
+/** What the pool tells a worker. `id` names one tar; its messages are answered in order. */
 export type ToWorker =
-  | { readonly id: number; readonly kind: 'start'; readonly rootFd: number; readonly options: ExtractorOptions }
+  | { readonly id: number; readonly kind: 'start'; readonly job: UnpackJob }
   | { readonly id: number; readonly kind: 'write'; readonly bytes: ArrayBuffer }
   | { readonly id: number; readonly kind: 'finish' }
+  | { readonly id: number; readonly kind: 'complete'; readonly lowerTrees: readonly string[] }
   | { readonly id: number; readonly kind: 'abort' };
 
-/** What a worker answers: one for each `write`, `finish` and `abort`. After `failed` it knows the extraction no more. */
+/**
+ * What a worker answers: one for each message but `start`. After `failed`, `aborted`, `completed`, and of a tree `finished`,
+ * it knows the tar no more.
+ */
 export type FromWorker =
-  | { readonly id: number; readonly kind: 'written' | 'aborted' }
+  | { readonly id: number; readonly kind: 'written' | 'aborted' | 'completed' }
   | { readonly id: number; readonly kind: 'finished'; readonly extracted: Extracted }
   | {
       readonly id: number;

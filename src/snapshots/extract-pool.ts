@@ -2,16 +2,19 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { GantryError, messageOf } from '#errors/index.ts';
 import type { FromWorker, ToWorker } from './extract-messages.ts';
-import type { Extracted, ExtractorOptions } from './extractor.ts';
+import type { Extracted } from './extractor.ts';
+import type { UnpackJob } from './unpacker.ts';
 
 /** Beside this file, from the sources or built (scripts/build-programs.mjs). */
 const workerFile = import.meta.url.endsWith('.ts') ? './extract-worker.ts' : './extract-worker.mjs';
 
-/** One tar that unpacks in a worker thread. */
+/** One tar that is unpacked in a worker thread. */
 export interface Extraction {
   /** Hands a buffer over; resolves when the worker can take another. @throws GantryError of this or an earlier write */
   write(bytes: ArrayBuffer): Promise<void>;
   finish(): Promise<Extracted>;
+  /** Of an image, after `finish`. */
+  complete(lowerTrees: readonly string[]): Promise<void>;
   /** Gives up; resolves when the worker touches nothing any more. Never throws. */
   abort(): Promise<void>;
 }
@@ -31,8 +34,8 @@ interface PoolWorker {
 const pool: PoolWorker[] = [];
 let lastId = 0;
 
-/** Begins to unpack below `rootFd`, in the worker that has least to do; a tar at a time goes at the speed of one core. */
-export function startExtraction(rootFd: number, options: ExtractorOptions): Extraction {
+/** Begins to unpack in the worker that has least to do; a tar at a time goes at the speed of one core. */
+export function startExtraction(job: UnpackJob): Extraction {
   const idle = pool.find(({ extractions }) => extractions.size === 0);
   const poolWorker =
     idle ??
@@ -42,7 +45,9 @@ export function startExtraction(rootFd: number, options: ExtractorOptions): Extr
   const { worker, extractions } = poolWorker;
   const id = ++lastId;
   let inFlight = 0;
-  let outcome: Outcome | undefined;
+  /** The last message but `written` that nobody has taken yet; `failed` stays. */
+  let answer: Exclude<FromWorker, { kind: 'written' }> | undefined;
+  let known = true;
   let wake = Promise.withResolvers<void>();
 
   worker.ref();
@@ -50,54 +55,49 @@ export function startExtraction(rootFd: number, options: ExtractorOptions): Extr
   extractions.set(id, (message) => {
     if (message.kind === 'written') inFlight--;
     else {
-      outcome = outcomeOf(message);
-      extractions.delete(id);
-      if (extractions.size === 0) rest(poolWorker);
+      answer = message as typeof answer;
+      if (message.kind !== 'finished' || job.kind === 'tree') {
+        known = false;
+        extractions.delete(id);
+        if (extractions.size === 0) rest(poolWorker);
+      }
     }
     wake.resolve();
     wake = Promise.withResolvers<void>();
   });
   const send = (message: ToWorker, transfer: ArrayBuffer[] = []): void => worker.postMessage(message, transfer);
   const throwIfFailed = (): void => {
-    if (typeof outcome === 'object' && 'error' in outcome) throw outcome.error;
+    if (answer?.kind === 'failed')
+      throw new GantryError(answer.error.kind, answer.error.message, { code: answer.error.code });
   };
+  async function ask<K extends FromWorker['kind']>(message: ToWorker, kind: K): Promise<FromWorker & { kind: K }> {
+    throwIfFailed();
+    send(message);
+    while (answer === undefined) await wake.promise;
+    throwIfFailed();
+    const given: FromWorker = answer;
+    answer = undefined;
+    if (given.kind === kind) return given as FromWorker & { kind: K };
+    throw new GantryError('internal', `an extraction answered ${given.kind} to ${message.kind}`);
+  }
 
-  send({ id, kind: 'start', rootFd, options });
+  send({ id, kind: 'start', job });
   return {
     async write(bytes) {
       throwIfFailed();
       inFlight++;
       send({ id, kind: 'write', bytes }, [bytes]);
-      while (inFlight >= BUFFERS_AHEAD && outcome === undefined) await wake.promise;
+      while (inFlight >= BUFFERS_AHEAD && answer === undefined) await wake.promise;
       throwIfFailed();
     },
-    async finish() {
-      send({ id, kind: 'finish' });
-      while (outcome === undefined) await wake.promise;
-      throwIfFailed();
-      if (typeof outcome === 'object' && 'extracted' in outcome) return outcome.extracted;
-      throw new GantryError('internal', 'an extraction was finished after it was given up');
-    },
+    finish: async () => (await ask({ id, kind: 'finish' }, 'finished')).extracted,
+    complete: async (lowerTrees) => void (await ask({ id, kind: 'complete', lowerTrees }, 'completed')),
     async abort() {
-      if (outcome !== undefined) return;
+      if (!known) return;
       send({ id, kind: 'abort' });
-      while (outcome === undefined) await wake.promise;
+      while (known) await wake.promise;
     },
   };
-}
-
-type Outcome = { readonly extracted: Extracted } | { readonly error: GantryError } | 'aborted';
-
-function outcomeOf(message: FromWorker): Outcome {
-  switch (message.kind) {
-    case 'finished':
-      return { extracted: message.extracted };
-    case 'failed':
-      return { error: new GantryError(message.error.kind, message.error.message, { code: message.error.code }) };
-    case 'written':
-    case 'aborted':
-      return 'aborted';
-  }
 }
 
 function addWorker(): PoolWorker {

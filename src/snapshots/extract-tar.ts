@@ -1,6 +1,7 @@
 import { throwIfAborted, untilAborted } from '#errors/index.ts';
 import { startExtraction } from './extract-pool.ts';
-import { createExtractor, type Extracted, type ExtractorOptions } from './extractor.ts';
+import type { Extracted, ExtractorOptions } from './extractor.ts';
+import { createUnpacker, type UnpackJob } from './unpacker.ts';
 
 /** A tar up to this size is unpacked at once: a worker would take longer to start than to do it. */
 const INLINE_BYTES = 1 << 20;
@@ -20,6 +21,23 @@ export async function extractTar(
   rootFd: number,
   { signal, ...options }: ExtractorOptions & { readonly signal?: AbortSignal },
 ): Promise<Extracted> {
+  return (await unpackTar(tar, { kind: 'tree', rootFd, options }, signal)).extracted;
+}
+
+/** A tar that was taken in whole. */
+export interface Unpacked {
+  readonly extracted: Extracted;
+  /** Of an image: see Unpacker. Either this or `abort` must follow. */
+  complete(lowerTrees: readonly string[]): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/** Takes a tar in: at once where it is small, in a worker thread otherwise. @throws GantryError as extractTar */
+export async function unpackTar(
+  tar: AsyncIterable<Uint8Array>,
+  job: UnpackJob,
+  signal: AbortSignal | undefined,
+): Promise<Unpacked> {
   throwIfAborted(signal);
   const head: Uint8Array[] = [];
   let have = 0;
@@ -29,14 +47,15 @@ export async function extractTar(
       head.push(chunk);
       have += chunk.length;
       if (have < (extraction === undefined ? INLINE_BYTES : BATCH_BYTES)) continue;
-      extraction ??= startExtraction(rootFd, options);
+      extraction ??= startExtraction(job);
       await extraction.write(join(head.splice(0), have));
       have = 0;
     }
     throwIfAborted(signal);
-    if (extraction === undefined) return extractNow(head, rootFd, options);
+    if (extraction === undefined) return unpackNow(head, job);
     if (have > 0) await extraction.write(join(head, have));
-    return await extraction.finish();
+    const { complete, abort } = extraction;
+    return { extracted: await extraction.finish(), complete, abort };
   } catch (error) {
     await extraction?.abort();
     // A source that was cut off by the same signal says so in words of its own.
@@ -45,13 +64,17 @@ export async function extractTar(
   }
 }
 
-function extractNow(chunks: readonly Uint8Array[], rootFd: number, options: ExtractorOptions): Extracted {
-  const extractor = createExtractor(rootFd, options);
+function unpackNow(chunks: readonly Uint8Array[], job: UnpackJob): Unpacked {
+  const unpacker = createUnpacker(job);
   try {
-    for (const chunk of chunks) extractor.write(chunk);
-    return extractor.finish();
+    for (const chunk of chunks) unpacker.write(chunk);
+    return {
+      extracted: unpacker.finish(),
+      complete: async (lowerTrees) => unpacker.complete?.(lowerTrees),
+      abort: async () => unpacker.close(),
+    };
   } finally {
-    extractor.close();
+    unpacker.close();
   }
 }
 

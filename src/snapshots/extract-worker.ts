@@ -1,34 +1,38 @@
 import { parentPort } from 'node:worker_threads';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import type { FromWorker, ToWorker } from './extract-messages.ts';
-import { createExtractor, type Extractor } from './extractor.ts';
+import { createUnpacker, type Unpacker } from './unpacker.ts';
 
 // A worker thread of extract-pool.ts. It shares the process's fds, so a directory's fd is all it needs.
 const port = parentPort;
 if (port === null) throw new GantryError('internal', 'extract-worker.ts is started as a worker thread only');
-const extractors = new Map<number, Extractor>();
+const unpackers = new Map<number, Unpacker>();
 const answer = (message: FromWorker): void => port.postMessage(message);
 
 function take(message: ToWorker): void {
   const { id } = message;
   if (message.kind === 'start') {
-    extractors.set(id, createExtractor(message.rootFd, message.options));
+    unpackers.set(id, createUnpacker(message.job));
     return;
   }
-  const extractor = extractors.get(id);
+  const unpacker = unpackers.get(id);
   if (message.kind === 'abort') {
-    extractor?.close();
-    extractors.delete(id);
+    unpacker?.close();
+    unpackers.delete(id);
     answer({ id, kind: 'aborted' });
-  } else if (extractor === undefined)
+  } else if (unpacker === undefined)
     return; // it failed, and said so
   else if (message.kind === 'write') {
-    extractor.write(new Uint8Array(message.bytes));
+    unpacker.write(new Uint8Array(message.bytes));
     answer({ id, kind: 'written' });
-  } else {
-    const extracted = extractor.finish();
-    extractors.delete(id);
+  } else if (message.kind === 'finish') {
+    const extracted = unpacker.finish();
+    if (unpacker.complete === undefined) unpackers.delete(id);
     answer({ id, kind: 'finished', extracted });
+  } else {
+    unpacker.complete?.(message.lowerTrees);
+    unpackers.delete(id);
+    answer({ id, kind: 'completed' });
   }
 }
 
@@ -36,8 +40,8 @@ port.on('message', (message: ToWorker) => {
   try {
     take(message);
   } catch (error) {
-    extractors.get(message.id)?.close();
-    extractors.delete(message.id);
+    unpackers.get(message.id)?.close();
+    unpackers.delete(message.id);
     const { kind, code } = isGantryError(error) ? error : { kind: 'internal' as const, code: 'internal' };
     answer({ id: message.id, kind: 'failed', error: { kind, code, message: messageOf(error) } });
   }

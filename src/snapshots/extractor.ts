@@ -26,7 +26,8 @@ import {
 } from './make-entry.ts';
 import { type MakeDirectory, type OpenDirectory, openDirectoryInRoot } from './parent-walk.ts';
 import { takeWhiteout } from './take-whiteout.ts';
-import { isWhiteout, WHITEOUT_PREFIX } from './whiteouts.ts';
+import type { Unpacker } from './unpacker.ts';
+import { isWhiteout, isWhiteoutHeader, WHITEOUT_PREFIX } from './whiteouts.ts';
 
 export interface ExtractorOptions {
   /**
@@ -54,21 +55,11 @@ export interface Extracted {
   readonly whiteouts: readonly string[];
 }
 
-/** Unpacks a tar that is pushed in chunks. Every call is synchronous: it runs in a worker, or at once for a small tar. */
-export interface Extractor {
-  /** @throws GantryError as LayerWriter.unpack */
-  write(chunk: Uint8Array): void;
-  /** After the last chunk: checks that the archive is whole, and sets the directories' times. */
-  finish(): Extracted;
-  /** Closes what is open, in the end or when given up. Idempotent. */
-  close(): void;
-}
-
 /**
  * An extractor into an open directory; `rootFd` stays the caller's. All is made relative to the fd of its own directory,
  * which is reached from the root without leaving it, whatever the names and links of the archive say.
  */
-export function createExtractor(rootFd: number, options: ExtractorOptions): Extractor {
+export function createExtractor(rootFd: number, options: ExtractorOptions): Unpacker {
   const decoder = createTarDecoder();
   const overlay = options.whiteouts === 'overlay';
   const prefix = cleanEntryPath(options.directory ?? '');
@@ -89,8 +80,10 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
     if (existing !== undefined && !isWhiteout(existing))
       throw new GantryError('corrupt', `"${joinPath(at.path, name)}" is no directory, and has entries below it`);
     ensureDirectory(at, name, existing, overlay);
-    chmodAt(at.fd, toFileName(name), 0o755); // whatever the umask is
-    if (options.owner !== undefined) chownAt(at.fd, toFileName(name), options.owner.uid, options.owner.gid);
+    // Whatever the umask is, and the group of a directory that passes it on.
+    const { uid, gid } = options.owner ?? { uid: 0, gid: 0 };
+    chownAt(at.fd, toFileName(name), uid, gid);
+    chmodAt(at.fd, toFileName(name), 0o755);
     implied.add(joinPath(at.path, name));
   };
 
@@ -141,6 +134,8 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
         return;
       default:
         makeSpecial(at, name, header, ownerOf(header));
+        // To an overlay it is a whiteout, whatever the archive meant.
+        if (overlay && isWhiteoutHeader(header)) whiteouts.add(joinPath(at.path, name));
     }
   }
 
@@ -159,7 +154,14 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Extr
     const from = openLinkParent(target, linkName);
     try {
       const status = findStatusAt(from.fd, source);
-      if (target === '' || status === undefined || status.type === 'directory') throw missingTarget(linkName);
+      const replaced = joinPath(at.path, name);
+      if (
+        target === '' ||
+        status === undefined ||
+        status.type === 'directory' ||
+        `${from.path}/`.startsWith(`${replaced}/`)
+      )
+        throw missingTarget(linkName);
       if (from.path !== at.path || baseOf(target) !== name)
         replacing(at, name, () => {
           linkAt(from.fd, source, at.fd, toFileName(name));

@@ -9,7 +9,7 @@ import type { Mount } from '#oci/index.ts';
  * `mounts(id)` (pure: nothing is mounted here) → run → `diff` / `commitDiff` → `removeDiff`.
  * Every implementation passes `graphDriverSuite` (graph-driver-suite.ts).
  */
-export interface GraphDriver {
+export interface GraphDriver extends AsyncDisposable {
   readonly name: string;
   hasLayer(chainId: string): Promise<boolean>;
   /** Whether a layer can be unpacked before its parent is committed (overlay2: each layer has a directory of its own). */

@@ -1,3 +1,5 @@
+export { type DriverName, driverNames, graphDrivers, isDriverName, openGraphDriver } from './drivers.ts';
+export { createErofsDriver } from './erofs-driver.ts';
 export { extractTar } from './extract-tar.ts';
 export type { Extracted, ExtractorOptions } from './extractor.ts';
 export * from './graph-driver.ts';

@@ -8,7 +8,8 @@ import { isDigest, parseDigest } from '#oci/index.ts';
 /**
  * What both drivers keep on disk, and the only place that renames in it:
  *
- *   layers/<hex>/{layer.json,diff/}    a committed layer
+ *   layers/<hex>/{layer.json,diff/}    a committed layer as a tree
+ *   layers/<hex>/{layer.json,layer.erofs}  and as an image
  *   diffs/<id>/{diff.json,diff/,work/} a writable diff (`work/` is the overlay's own)
  *   staging/<uuid>/                    what is being made or removed; swept when the store is opened
  *
@@ -16,6 +17,7 @@ import { isDigest, parseDigest } from '#oci/index.ts';
  * what is there is read once and known from then on.
  */
 export interface SnapshotStore {
+  readonly root: string;
   /** Of the running kernel (/proc/sys/kernel/random/boot_id). */
   readonly bootId: string;
   readonly layers: ReadonlyMap<string, LayerRecord>;
@@ -47,6 +49,8 @@ export interface SnapshotStore {
 export interface LayerRecord {
   readonly parent: string | undefined;
   readonly size: number;
+  /** It is `layer.erofs`, in place of a tree. */
+  readonly image?: true;
 }
 
 export interface DiffRecord {
@@ -122,6 +126,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
   }
 
   return {
+    root,
     bootId,
     layers,
     diffs,
@@ -142,8 +147,9 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     discard,
     async publishLayer(staged, chainId, record) {
       await fileOperation(`commit layer ${chainId}`, async () => {
-        await writeFile(`${staged}/layer.json`, JSON.stringify(record));
-        await syncFileSystemOf(staged);
+        // An image is durable by itself; of a tree only all of the file system together is quickly so.
+        await writeFile(`${staged}/layer.json`, JSON.stringify(record), { flush: record.image === true });
+        await (record.image ? syncDirectory : syncFileSystemOf)(staged);
         if (appear(staged, chainId, record)) await syncDirectory(at.layers);
         else await discard(staged);
       });
@@ -209,7 +215,10 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
   };
 }
 
-const isOfLayer = (name: string): boolean => name === 'diff' || name === 'layer.json';
+/** The file that a layer is, in place of a tree. */
+export const IMAGE_NAME = 'layer.erofs';
+
+const isOfLayer = (name: string): boolean => name === 'diff' || name === 'layer.json' || name === IMAGE_NAME;
 
 /** A caller's id becomes a file name. */
 function checkId(id: string): string {

@@ -1,22 +1,25 @@
 import { GantryError } from '#errors/index.ts';
 import { allocatedBytes, closeFd, type FileStatus, openDirectory, statusOf } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
-import { extractTar } from './extract-tar.ts';
-import type { Extracted } from './extractor.ts';
 import type { GraphDriver } from './graph-driver.ts';
 import { type PackPolicy, packTreeWith } from './pack-tree.ts';
 import type { DiffRecord, SnapshotStore } from './snapshot-store.ts';
+import type { StagedLayer } from './staged-layer.ts';
 import type { Change } from './tree-changes.ts';
 
-/** What one way of layering adds to the store that all share. A *tree* is the `diff/` directory of a layer or diff. */
+/**
+ * What one way of layering adds to the store that all share. A *tree* is the `diff/` directory of a diff, and what stands
+ * for it in a layer.
+ */
 export interface Layering {
   readonly name: string;
   readonly independentLayers: boolean;
-  readonly whiteouts: 'overlay' | 'apply';
-  /** Makes the tree (and what else a diff needs) in a new directory. */
-  begin(directory: string, parent: string | undefined, as: 'layer' | 'diff'): Promise<void>;
-  /** After a layer was unpacked, with its parent committed. */
-  complete(treeFd: number, parent: string | undefined, unpacked: Extracted): void;
+  /** Begins a layer in a new directory. */
+  beginLayer(directory: string, parent: string | undefined): Promise<StagedLayer>;
+  /** Makes the tree, and what else a diff needs, in a new directory. */
+  beginDiff(directory: string, parent: string | undefined): Promise<void>;
+  /** Opens the tree of a layer; the caller closes it. */
+  openTree(chainId: string): number;
   mounts(directory: string, record: DiffRecord): Promise<readonly Mount[]>;
   view(chain: readonly string[]): readonly Mount[];
   changes(treeFd: number, parent: string | undefined): Generator<Change, void>;
@@ -24,6 +27,10 @@ export interface Layering {
   size(treeFd: number, parent: string | undefined): number;
   /** How a tree is packed as a layer tar. */
   packing(treeFd: number, parent: string | undefined): PackPolicy;
+  /** Lets go of a layer that is about to change or go. */
+  forget(chainId: string): void;
+  /** Lets go of all. */
+  close(): void;
 }
 
 type Access = Pick<FileStatus, 'mode' | 'uid' | 'gid'>;
@@ -35,8 +42,7 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
   /** Bytes on disk of layers, which never change. */
   const allocated = new Map<string, number>();
 
-  async function withTree<T>(directory: string, use: (treeFd: number) => Promise<T> | T): Promise<T> {
-    const fd = openDirectory(`${directory}/diff`);
+  async function withTree<T>(fd: number, use: (treeFd: number) => Promise<T> | T): Promise<T> {
     try {
       return await use(fd);
     } finally {
@@ -44,17 +50,18 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     }
   }
 
+  const openDiff = (id: string): number => openDirectory(`${store.diffPath(id)}/diff`);
+
   const sizeOf = async (id: string): Promise<number> => {
     const { parent } = store.diff(id);
-    return withTree(store.diffPath(id), (treeFd) => layering.size(treeFd, parent));
+    return withTree(openDiff(id), (treeFd) => layering.size(treeFd, parent));
   };
 
   /** Who may do what in the root directory of a chain; one that no layer describes is made so. */
   const rootOf = async (chainId: string | undefined): Promise<Access> =>
-    chainId === undefined ? { mode: 0o755, uid: 0, gid: 0 } : withTree(store.layerPath(chainId), statusOf);
+    chainId === undefined ? { mode: 0o755, uid: 0, gid: 0 } : withTree(layering.openTree(chainId), statusOf);
 
-  async function pack(directory: string, parent: string | undefined) {
-    const fd = openDirectory(`${directory}/diff`);
+  async function pack(fd: number, parent: string | undefined) {
     try {
       const root = !sameAccess(statusOf(fd), await rootOf(parent));
       return packTreeWith(fd, layering.packing(fd, parent), { root }, () => closeFd(fd));
@@ -76,46 +83,45 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
         });
       if (parent !== undefined && !layering.independentLayers) store.layer(parent);
       preparing.add(chainId);
-      const staged = await store.stage();
-      let total: Extracted = { size: 0, implied: [], whiteouts: [] };
+      const directory = await store.stage();
+      let staged: StagedLayer | undefined;
       const end = async (): Promise<void> => {
         preparing.delete(chainId);
-        await store.discard(staged);
+        try {
+          await staged?.abort();
+        } finally {
+          await store.discard(directory);
+        }
       };
       try {
-        await layering.begin(staged, parent, 'layer');
+        staged = await layering.beginLayer(directory, parent);
       } catch (error) {
         await end();
         throw error;
       }
+      const layer = staged;
       return {
-        async unpack(tar, options = {}) {
-          const unpacked = await withTree(staged, (fd) =>
-            extractTar(tar, fd, { whiteouts: layering.whiteouts, ...options }),
-          );
-          total = {
-            size: total.size + unpacked.size,
-            implied: [...total.implied, ...unpacked.implied],
-            whiteouts: [...total.whiteouts, ...unpacked.whiteouts],
-          };
-          return { size: unpacked.size };
-        },
+        unpack: (tar, options = {}) => layer.unpack(tar, options),
         async commit() {
           if (parent !== undefined) store.layer(parent);
-          await withTree(staged, (fd) => layering.complete(fd, parent, total));
-          await store.publishLayer(staged, chainId, { parent, size: total.size });
+          await store.publishLayer(directory, chainId, { parent, ...(await layer.complete()) });
           preparing.delete(chainId);
         },
         abort: end,
       };
     },
-    removeLayer: (chainId) => store.removeLayer(chainId),
+    removeLayer: async (chainId) => {
+      await store.removeLayer(chainId);
+      layering.forget(chainId);
+    },
     async *layers() {
       for (const [chainId, record] of store.layers) yield { chainId, parent: record.parent, size: record.size };
     },
 
     replaceLayer: async (from, chainId) => {
       allocated.delete(chainId);
+      layering.forget(from);
+      layering.forget(chainId);
       await store.replaceLayer(from, chainId);
     },
     async *usage() {
@@ -136,7 +142,7 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
       if (parent !== undefined) store.layer(parent);
       const staged = await store.stage();
       try {
-        await layering.begin(staged, parent, 'diff');
+        await layering.beginDiff(staged, parent);
         await store.publishDiff(staged, id, { parent, volatile });
       } catch (error) {
         await store.discard(staged);
@@ -146,11 +152,17 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     hasDiff: async (id) => store.diffs.has(id),
     mounts: async (id) => layering.mounts(store.diffPath(id), store.diff(id)),
     view: async (chainId) => layering.view(store.chain(chainId)),
-    diff: async (id) => pack(store.diffPath(id), store.diff(id).parent),
-    layerDiff: async (chainId) => pack(store.layerPath(chainId), store.layer(chainId).parent),
+    diff: async (id) => {
+      const { parent } = store.diff(id);
+      return pack(openDiff(id), parent);
+    },
+    layerDiff: async (chainId) => {
+      const { parent } = store.layer(chainId);
+      return pack(layering.openTree(chainId), parent);
+    },
     async *changes(id) {
       const { parent } = store.diff(id);
-      const fd = openDirectory(`${store.diffPath(id)}/diff`);
+      const fd = openDiff(id);
       try {
         for (const { path, kind } of layering.changes(fd, parent)) yield { path: `/${path}`, kind };
       } finally {
@@ -166,6 +178,9 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     removeDiff: (id) => store.removeDiff(id),
     async *diffs() {
       yield* store.diffs.keys();
+    },
+    async [Symbol.asyncDispose]() {
+      layering.close();
     },
   };
 }

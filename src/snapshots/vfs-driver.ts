@@ -9,6 +9,7 @@ import { openLowerView } from './lower-view.ts';
 import { OPEN_DIRECTORY } from './make-entry.ts';
 import { type PackPolicy, packTree } from './pack-tree.ts';
 import { openSnapshotStore } from './snapshot-store.ts';
+import { createStagedTree } from './staged-layer.ts';
 import { createStoreDriver } from './store-driver.ts';
 import { type Change, treeChanges } from './tree-changes.ts';
 import { WHITEOUT_PREFIX } from './whiteouts.ts';
@@ -20,27 +21,33 @@ import { WHITEOUT_PREFIX } from './whiteouts.ts';
  */
 export async function createVfsDriver({ root }: { readonly root: string }): Promise<GraphDriver> {
   const store = await openSnapshotStore(root);
+  const treeOf = (chainId: string): string => `${store.layerPath(chainId)}/diff`;
 
   function* changes(treeFd: number, parent: string | undefined): Generator<Change, void> {
-    using lower = openLowerView(parent === undefined ? [] : [`${store.layerPath(parent)}/diff`]);
+    using lower = openLowerView(parent === undefined ? [] : [treeOf(parent)]);
     yield* treeChanges(treeFd, lower, 'complete');
+  }
+
+  async function beginDiff(directory: string, parent: string | undefined): Promise<void> {
+    const tree = `${directory}/diff`;
+    await mkdir(tree);
+    await chmod(tree, 0o755);
+    if (parent !== undefined) await copyTree(treeOf(parent), tree);
   }
 
   return createStoreDriver(store, {
     name: 'vfs',
     independentLayers: false,
-    whiteouts: 'apply',
-    async begin(directory, parent) {
-      const tree = `${directory}/diff`;
-      await mkdir(tree);
-      await chmod(tree, 0o755);
-      if (parent !== undefined) await copyTree(`${store.layerPath(parent)}/diff`, tree);
+    async beginLayer(directory, parent) {
+      await beginDiff(directory, parent);
+      return createStagedTree(directory, 'apply', (treeFd, { implied }) => {
+        for (const path of implied) if (path !== '') setEpoch(treeFd, path);
+      });
     },
-    complete(treeFd, _parent, { implied }) {
-      for (const path of implied) if (path !== '') setEpoch(treeFd, path);
-    },
+    beginDiff,
+    openTree: (chainId) => openDirectory(treeOf(chainId)),
     mounts: async (directory) => bind(`${directory}/diff`, 'rw'),
-    view: ([top = '']) => bind(`${store.layerPath(top)}/diff`, 'ro'),
+    view: ([top = '']) => bind(treeOf(top), 'ro'),
     changes,
     size(treeFd, parent) {
       let size = 0;
@@ -51,6 +58,8 @@ export async function createVfsDriver({ root }: { readonly root: string }): Prom
       return size;
     },
     packing: (treeFd, parent) => changesOnly(changes(treeFd, parent)),
+    forget: () => undefined,
+    close: () => undefined,
   });
 }
 

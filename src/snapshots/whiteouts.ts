@@ -1,4 +1,5 @@
 import { type FileName, type FileStatus, getXattrAt, setXattr } from '#linux/index.ts';
+import type { TarHeader } from '#tar/index.ts';
 
 /** Whiteouts in a layer tar (image-spec: layer.md#whiteouts) and in an overlay (kernel: overlayfs.rst). */
 export const WHITEOUT_PREFIX = '.wh.';
@@ -6,11 +7,14 @@ export const OPAQUE_NAME = '.wh..wh..opq';
 /** Left by AUFS in old images; means nothing outside it. */
 export const isAufsMetadata = (name: string): boolean => name.startsWith('.wh..wh.') && name !== OPAQUE_NAME;
 
-const OPAQUE_XATTR = 'trusted.overlay.opaque';
+export const OPAQUE_XATTR = 'trusted.overlay.opaque';
 
 /** An overlay's whiteout: a character device 0:0. */
-export const isWhiteout = (status: Pick<FileStatus, 'type' | 'rdevMajor' | 'rdevMinor'>): boolean =>
+export const isWhiteout = (status: Pick<FileStatus, 'rdevMajor' | 'rdevMinor'> & { readonly type: string }): boolean =>
   status.type === 'character-device' && status.rdevMajor === 0 && status.rdevMinor === 0;
+
+export const isWhiteoutHeader = ({ type, major, minor }: Pick<TarHeader, 'type' | 'major' | 'minor'>): boolean =>
+  isWhiteout({ type, rdevMajor: major, rdevMinor: minor });
 
 /** Whether a directory of an upper layer hides all that lower ones have in its place. */
 export const isOpaqueAt = (directoryFd: number, name: FileName): boolean =>
