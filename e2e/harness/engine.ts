@@ -22,8 +22,8 @@ export interface Engine extends AsyncDisposable {
   api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown; text: string }>;
   pid(): number;
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Starts the daemon again on the same roots. */
-  restart(): Promise<void>;
+  /** Starts the daemon again on the same roots, once with more options. */
+  restart(more?: readonly string[]): Promise<void>;
   output(): string;
 }
 
@@ -83,9 +83,9 @@ export async function startEngine(more: readonly string[] = []): Promise<Engine>
     api: (method, path, body) => callApi(socket, method, path, body),
     pid: () => child().pid ?? 0,
     kill: (signal) => stopProcess(child(), signal),
-    async restart() {
+    async restart(once = []) {
       await stopProcess(child());
-      service = await startService(args);
+      service = await startService([...args, ...once]);
     },
     output: () => service.output(),
     async [Symbol.asyncDispose]() {

@@ -7,16 +7,16 @@ import { createApiServer } from '#api/index.ts';
 import { createBuilder } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
-import { createContainers, createEvents, createStepRunner, createStorage } from '#engine/index.ts';
+import { createContainers, createEvents, createStepRunner, createStorage, moveStorage } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
 import { holdFile, nativePath, openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
-import { openGraphDriver } from '#snapshots/index.ts';
 import { createVolumes } from '#volumes/index.ts';
 import type { DaemonOptions } from './options.ts';
 import { startStandby } from './standby.ts';
+import { openStorage } from './storage-driver.ts';
 
 export interface Daemon {
   readonly host: string;
@@ -54,8 +54,40 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   const db = new DatabaseSync(`${dataRoot}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
 
+  const cgroupParent = `/gantry-${options.bridge}`;
+  const launcher = createLauncherRuntime({ shimPath: nativePath('gantry-shim'), initPath: nativePath('gantry-init') });
+  const runtimes = new Map<string, ContainerRuntime>([['gantry', launcher]]);
+  for (const [name, path] of [
+    ['runc', '/usr/sbin/runc'] as const,
+    ['crun', '/usr/bin/crun'] as const,
+    ...options.runtimes,
+  ])
+    if (options.runtimes.has(name) || existsSync(path))
+      runtimes.set(
+        name,
+        createOciCliRuntime({ name, path, shimPath: nativePath('gantry-shim'), stateRoot: `${execRoot}/${name}` }),
+      );
+  const runtime = runtimes.get(options.defaultRuntime);
+  if (runtime === undefined)
+    throw new GantryError(
+      'invalid',
+      `--default-runtime "${options.defaultRuntime}" is not known; add it with --add-runtime`,
+    );
+
+  const driver = await openStorage({
+    dataRoot,
+    asked: options.storageDriver,
+    migrate: options.migrateStorage,
+    move: (from, to) =>
+      moveStorage(
+        from,
+        to,
+        { db, runtimes },
+        { execRoot, defaultRuntime: options.defaultRuntime, onLayer: (chainId) => log('info', `moving ${chainId}`) },
+      ),
+    log,
+  });
   const content = await createContentStore({ root: `${dataRoot}/content`, exclusive: true });
-  const driver = await openGraphDriver(dataRoot, options.storageDriver);
   const insecure = new Set(options.insecureRegistries);
   const registry = createRegistryClient({
     insecure: (host) => insecure.has(host),
@@ -77,26 +109,6 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       onError,
     },
   );
-
-  const cgroupParent = `/gantry-${options.bridge}`;
-  const launcher = createLauncherRuntime({ shimPath: nativePath('gantry-shim'), initPath: nativePath('gantry-init') });
-  const runtimes = new Map<string, ContainerRuntime>([['gantry', launcher]]);
-  for (const [name, path] of [
-    ['runc', '/usr/sbin/runc'] as const,
-    ['crun', '/usr/bin/crun'] as const,
-    ...options.runtimes,
-  ])
-    if (options.runtimes.has(name) || existsSync(path))
-      runtimes.set(
-        name,
-        createOciCliRuntime({ name, path, shimPath: nativePath('gantry-shim'), stateRoot: `${execRoot}/${name}` }),
-      );
-  const runtime = runtimes.get(options.defaultRuntime);
-  if (runtime === undefined)
-    throw new GantryError(
-      'invalid',
-      `--default-runtime "${options.defaultRuntime}" is not known; add it with --add-runtime`,
-    );
 
   const events = createEvents();
   const containers = createContainers(

@@ -9,6 +9,8 @@ export interface DaemonOptions {
   readonly dataRoot: string;
   readonly execRoot: string;
   readonly storageDriver: DriverName | undefined;
+  /** What another driver has in the data root is moved to `storageDriver`. */
+  readonly migrateStorage: boolean;
   readonly runtimes: ReadonlyMap<string, string>;
   readonly defaultRuntime: string;
   readonly insecureRegistries: readonly string[];
@@ -33,7 +35,9 @@ Options:
   -H, --host string                Where to listen (default "unix:///run/gantry/gantry.sock")
       --data-root string           Images, containers and volumes (default "/var/lib/gantry")
       --exec-root string           Sockets and state of running containers (default "/run/gantry")
-      --storage-driver string      overlay2, erofs or vfs (default: overlay2 where the file system allows it)
+      --storage-driver string      overlay2, erofs or vfs (default: what the data root has, or overlay2
+                                   where its file system allows that)
+      --migrate-storage            Move what another driver has to --storage-driver; no container may run
       --add-runtime name=path      One more OCI runtime
       --default-runtime string     The runtime used where none is asked for (default "gantry")
       --insecure-registry host     A registry spoken to without TLS
@@ -97,6 +101,7 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     dataRoot: one('data-root', values['data-root'], '/var/lib/gantry'),
     execRoot: one('exec-root', values['exec-root'], '/run/gantry'),
     storageDriver: storageDriver === '' ? undefined : storageDriver,
+    migrateStorage: values['migrate-storage'] ?? false,
     runtimes,
     defaultRuntime: one('default-runtime', values['default-runtime'], 'gantry'),
     insecureRegistries: [
@@ -127,6 +132,7 @@ const parse = (argv: readonly string[]) =>
       'data-root': string,
       'exec-root': string,
       'storage-driver': string,
+      'migrate-storage': { type: 'boolean' },
       'add-runtime': { ...string, multiple: true },
       'default-runtime': string,
       'insecure-registry': { ...string, multiple: true },

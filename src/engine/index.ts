@@ -1,5 +1,6 @@
 export { type ContainersService, createContainers } from './containers.ts';
 export * from './engine.ts';
 export { createEvents } from './events.ts';
+export { moveStorage } from './move-storage.ts';
 export { createStepRunner } from './step-runner.ts';
 export { createStorage, type Storage } from './storage.ts';

@@ -366,6 +366,7 @@ export function graphDriverSuite(name: string, open: (root: string) => Promise<G
       const diffs: string[] = [];
       for await (const id of driver.diffs()) diffs.push(id);
       assert.deepEqual(diffs.toSorted(), ['one', 'two']);
+      assert.equal(await driver.diffParent('one'), lower);
     });
 
     test('a diff on no layer at all is an empty root', async () => {

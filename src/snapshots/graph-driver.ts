@@ -38,6 +38,8 @@ export interface GraphDriver extends AsyncDisposable {
    */
   createDiff(id: string, parent: string | undefined, options?: { volatile?: boolean }): Promise<void>;
   hasDiff(id: string): Promise<boolean>;
+  /** The chain a diff stands on. @throws GantryError not-found */
+  diffParent(id: string): Promise<string | undefined>;
   /** What must be mounted to see the diff on its chain, in order; destination `/` is the root. Read-write. */
   mounts(id: string): Promise<readonly Mount[]>;
   /** The same for a chain alone, read-only. */

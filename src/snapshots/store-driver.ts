@@ -150,6 +150,7 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
       }
     },
     hasDiff: async (id) => store.diffs.has(id),
+    diffParent: async (id) => store.diff(id).parent,
     mounts: async (id) => layering.mounts(store.diffPath(id), store.diff(id)),
     view: async (chainId) => layering.view(store.chain(chainId)),
     diff: async (id) => {

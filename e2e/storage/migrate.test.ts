@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { driverNames } from '#snapshots/index.ts';
+import { startEngine } from '../harness/engine.ts';
+
+test('images and containers move from one storage driver to another', async () => {
+  await using engine = await startEngine(['--log-level', 'error']);
+  const ok = async (...args: string[]) => {
+    const { code, stdout, stderr } = await engine.gantry(args);
+    assert.equal(code, 0, `gantry ${args.join(' ')}: ${stderr}${stdout}`);
+    return stdout.trim();
+  };
+  await ok(
+    'run',
+    '--name',
+    'first',
+    'busybox',
+    'sh',
+    '-c',
+    'mkdir /made; echo one > /made/f; chown 5:6 /made; rm /bin/vi',
+  );
+  await ok('commit', 'first', 'made:v1');
+  await ok('run', '--name', 'box', 'made:v1', 'sh', '-c', 'echo two > /made/g; rm /made/f; rm -r /usr; ln -s /made /l');
+  await ok('run', '-d', '--name', 'busy', 'made:v1', 'sleep', '1000');
+  const changes = (await ok('diff', 'box')).split('\n').toSorted();
+  const ids = await ok('images', '-aq', '--no-trunc');
+  const present = () =>
+    readdirSync(`${engine.root}/data`).filter((name) => driverNames.some((d) => name.startsWith(d)));
+  const before = (await ok('info', '--format', '{{.Driver}}')).trim();
+
+  const first = before === 'erofs' ? 'overlay2' : 'erofs';
+  await assert.rejects(engine.restart(['--storage-driver', first]), /stored by \w+, not \w+; add --migrate-storage/);
+  await assert.rejects(
+    engine.restart(['--storage-driver', first, '--migrate-storage']),
+    /the container busy is running on the storage/,
+  );
+  await engine.restart();
+  await ok('rm', '-f', 'busy');
+
+  for (const driver of [first, 'vfs', 'overlay2']) {
+    await engine.restart(['--storage-driver', driver, '--migrate-storage']);
+    assert.equal(await ok('info', '--format', '{{.Driver}}'), driver);
+    assert.deepEqual(present(), [driver]);
+    assert.equal(await ok('images', '-aq', '--no-trunc'), ids);
+    assert.deepEqual((await ok('diff', 'box')).split('\n').toSorted(), changes, driver);
+    await ok('system', 'check');
+    assert.equal(
+      await ok('run', '--rm', 'made:v1', 'sh', '-c', 'cat /made/f; stat -c %u:%g /made; ls /bin/vi 2>&1'),
+      ['one', '5:6', 'ls: /bin/vi: No such file or directory'].join('\n'),
+    );
+    assert.equal(await ok('run', '--rm', '--volumes-from', 'box', 'made:v1', 'cat', '/made/f'), 'one');
+    const { body } = await engine.api('GET', '/system/df');
+    const df = body as Record<'LayersSize' | 'EngineSize', number> & Record<'Containers', { SizeRw: number }[]>;
+    const told = df.LayersSize + df.EngineSize + df.Containers.reduce((sum, { SizeRw }) => sum + SizeRw, 0);
+    const du = Number(execFileSync('du', ['-s', '-B1', `${engine.root}/data`], { encoding: 'utf8' }).split('\t')[0]);
+    assert.ok(Math.abs(told - du) < du * 0.02, `${driver}: df says ${told}, du ${du}`);
+  }
+  await engine.restart(); // without a word, it is the driver that the data root has
+  assert.equal(await ok('info', '--format', '{{.Driver}}'), 'overlay2');
+  assert.equal(existsSync(`${engine.root}/data/vfs`), false);
+});
