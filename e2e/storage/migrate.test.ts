@@ -6,7 +6,7 @@ import { driverNames } from '#snapshots/index.ts';
 import { startEngine } from '../harness/engine.ts';
 
 test('images and containers move from one storage driver to another', async () => {
-  await using engine = await startEngine(['--log-level', 'error']);
+  await using engine = await startEngine();
   const ok = async (...args: string[]) => {
     const { code, stdout, stderr } = await engine.gantry(args);
     assert.equal(code, 0, `gantry ${args.join(' ')}: ${stderr}${stdout}`);
