@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -89,4 +89,27 @@ test('check: a blob beyond repair goes, and a pull brings it again; a layer come
   );
   await damaged.images.pull(name, {});
   assert.deepEqual(await problemsOf(damaged), []);
+});
+
+test('check finds an image on erofs that has other bytes, or is none any more, and writes it again', async () => {
+  await using server = await startRegistry();
+  await using store = await openStore({ driver: 'erofs' });
+  const { chainIds } = publish(server, 'ana/hello', 'v1', [base, app]);
+  await store.images.pull(`${server.host}/ana/hello:v1`, {});
+  assert.deepEqual(await problemsOf(store), []);
+  const file = layerOf(store, chainIds[0]).replace(/diff$/, 'layer.erofs');
+  const whole = readFileSync(file);
+  const changed = Buffer.from(whole);
+  changed.write('SHELL', changed.indexOf('shell'));
+  for (const [bytes, problem] of [
+    [changed, /^it is not what its blob unpacks to: "bin\/sh" differs$/],
+    [whole.subarray(0, 5000), /^it cannot be read: /],
+  ] as const) {
+    writeFileSync(file, bytes);
+    const [found, ...more] = await problemsOf(store, { repair: true });
+    assert.deepEqual([found?.kind, found?.subject, found?.repaired], ['layer', chainIds[0], 'unpacked again']);
+    assert.match(found?.problem ?? '', problem);
+    assert.deepEqual([more, await problemsOf(store)], [[], []]);
+    assert.ok(readFileSync(file).equals(whole));
+  }
 });

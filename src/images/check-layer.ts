@@ -8,6 +8,8 @@ import type { ChainLayer } from './image-document.ts';
 import type { CheckOptions, StoreProblem } from './images.ts';
 import { passLayer } from './layer-pass.ts';
 
+const CANNOT_BE_READ = 'it cannot be read';
+
 /** Resolves with what was done. */
 export type Repair = () => Promise<string>;
 export type Tell = (kind: StoreProblem['kind'], subject: string, problem: string, mend?: Repair) => Promise<void>;
@@ -18,6 +20,8 @@ export interface Findings {
   readonly blobs: Map<string, string | undefined>;
   /** Unpacked layers that are not what they should be. */
   readonly broken: Set<string>;
+  /** Those, and all that stand on them, on which nothing can be unpacked to compare with. */
+  readonly unreadable: Set<string>;
 }
 
 /**
@@ -26,7 +30,7 @@ export interface Findings {
 export async function checkLayer(
   deps: Deps,
   layer: ChainLayer,
-  { blobs, broken }: Findings,
+  { blobs, broken, unreadable }: Findings,
   { quick, signal, layerUser }: Pick<CheckOptions, 'quick' | 'signal' | 'layerUser'>,
   tell: Tell,
 ): Promise<void> {
@@ -34,7 +38,9 @@ export async function checkLayer(
   const { descriptor, chainId } = layer;
   const { digest } = descriptor;
   const parentThere = layer.parent === undefined || (await driver.hasLayer(layer.parent));
-  const comparable = parentThere && (driver.independentLayers || !broken.has(layer.parent ?? ''));
+  const onUnreadable = unreadable.has(layer.parent ?? '');
+  if (onUnreadable) unreadable.add(chainId);
+  const comparable = parentThere && !onUnreadable && (driver.independentLayers || !broken.has(layer.parent ?? ''));
   let there = await driver.hasLayer(chainId);
   const user = layerUser?.(chainId);
   let scratch: string | undefined;
@@ -60,6 +66,7 @@ export async function checkLayer(
     const difference = await differenceOf(deps, layer, there, scratch);
     if (difference !== undefined) {
       broken.add(chainId);
+      if (difference.startsWith(CANNOT_BE_READ)) unreadable.add(chainId);
       const mend = async () => {
         if (user !== undefined) throw new GantryError('conflict', `${user} runs on it; stop it first`);
         if (blobs.get(digest) !== undefined) throw new GantryError('corrupt', 'its blob is no better');
@@ -72,6 +79,7 @@ export async function checkLayer(
         }
         there = true;
         broken.delete(chainId);
+        unreadable.delete(chainId);
         return 'unpacked again';
       };
       await tell('layer', chainId, difference, mend);
@@ -128,8 +136,16 @@ async function differenceOf(
 ): Promise<string | undefined> {
   if (!there) return 'it is not unpacked';
   if (scratch === undefined) return undefined;
-  const difference = await firstDifference(await driver.layerDiff(scratch), await driver.layerDiff(chainId));
-  return difference === undefined ? undefined : `it is not what its blob unpacks to: ${difference}`;
+  const right = await driver.layerDiff(scratch);
+  try {
+    const difference = await firstDifference(right, await driver.layerDiff(chainId));
+    return difference === undefined ? undefined : `it is not what its blob unpacks to: ${difference}`;
+  } catch (error) {
+    // An image of another file system, or a disk that gives wrong bytes, may be beyond reading.
+    return `${CANNOT_BE_READ}: ${messageOf(error)}`;
+  } finally {
+    right.destroy();
+  }
 }
 
 /** Makes the blob of the unpacked layer again, where this engine had packed it: then the bytes are the same. */

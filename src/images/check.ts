@@ -51,7 +51,7 @@ export async function check(deps: Deps, options: CheckOptions): Promise<StoreRep
     if (!table.holdsManifest(document.descriptor.digest)) continue; // removed meanwhile
     await checkDocuments(deps, document, tell);
   }
-  const findings: Findings = { blobs: new Map(), broken: new Set() };
+  const findings: Findings = { blobs: new Map(), broken: new Set(), unreadable: new Set() };
   for (const layer of layers.values()) {
     throwIfAborted(signal);
     if (!table.usesChain(layer.chainId)) continue;

@@ -434,6 +434,20 @@ export function graphDriverSuite(name: string, open: (root: string) => Promise<G
       for await (const layer of driver.layers()) assert.fail(`${layer.chainId} is left`);
     });
 
+    test('a chain of more layers than a mount option has room for shows whole, and takes a diff', async () => {
+      const driver = await open(newRoot());
+      const names = Array.from({ length: 140 }, (_, n) => `layer${String(n).padStart(3, '0')}`);
+      for (const [n, name] of names.entries()) await makeLayer(driver, name, names[n - 1], layerTar({ [name]: `${n}` }));
+      const top = chainOf(names.at(-1) ?? '');
+      assert.deepEqual(Object.keys(await viewOf(driver, top)), names);
+      await driver.createDiff('box', top);
+      await mounted(await driver.mounts('box'), async (root) => {
+        await rm(`${root}/layer000`);
+        await writeFile(`${root}/layer139`, 'changed');
+      });
+      assert.deepEqual((await changesOf(driver, 'box')).toSorted(), ['d /layer000', 'm /layer139']);
+    });
+
     test('a layer that was not committed is not there, and what it left is swept when the driver opens again', async () => {
       const root = newRoot();
       const driver = await open(root);
