@@ -437,7 +437,8 @@ export function graphDriverSuite(name: string, open: (root: string) => Promise<G
     test('a chain of more layers than a mount option has room for shows whole, and takes a diff', async () => {
       const driver = await open(newRoot());
       const names = Array.from({ length: 140 }, (_, n) => `layer${String(n).padStart(3, '0')}`);
-      for (const [n, name] of names.entries()) await makeLayer(driver, name, names[n - 1], layerTar({ [name]: `${n}` }));
+      for (const [n, name] of names.entries())
+        await makeLayer(driver, name, names[n - 1], layerTar({ [name]: `${n}` }));
       const top = chainOf(names.at(-1) ?? '');
       assert.deepEqual(Object.keys(await viewOf(driver, top)), names);
       await driver.createDiff('box', top);
