@@ -31,6 +31,7 @@ export {
   type Route,
   rtnetlink,
 } from './rtnetlink.ts';
+export { spreadBelow } from './spread-below.ts';
 export { mountTmpfs, unmount } from './tmpfs.ts';
 export * from './walk-tree.ts';
 export * from './xattr.ts';

@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { GantryError, isGantryError } from '#errors/index.ts';
-import { closeFd, fileOperation, openDirectory, removeTree, syncFd, syncFileSystem } from '#linux/index.ts';
+import {
+  closeFd,
+  fileOperation,
+  openDirectory,
+  removeTree,
+  spreadBelow,
+  syncFd,
+  syncFileSystem,
+} from '#linux/index.ts';
 import { isDigest, parseDigest } from '#oci/index.ts';
 
 /**
@@ -64,6 +72,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
   const at = { layers: `${root}/layers`, diffs: `${root}/diffs`, staging: `${root}/staging` };
   for (const directory of [root, at.layers, at.diffs, at.staging])
     await fileOperation(`make ${directory}`, () => mkdir(directory, { recursive: true, mode: 0o711 }));
+  spreadBelow(at.staging);
   for (const name of await readdir(at.staging)) await removeIn(at.staging, name);
 
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
