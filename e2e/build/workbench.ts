@@ -8,7 +8,7 @@ import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
 import { createImages, type Image } from '#images/index.ts';
 import { mountDetached } from '#linux/index.ts';
-import { createOverlay2Driver } from '#snapshots/index.ts';
+import { createMountPoints, createOverlay2Driver } from '#snapshots/index.ts';
 import { type NewTarHeader, packEntries } from '#tar/index.ts';
 import { busyboxRootfs } from '../harness/images.ts';
 import { createChrootSteps } from './chroot-steps.ts';
@@ -50,8 +50,12 @@ export async function openWorkbench(
   const registry = createRegistryClient();
   const images = await createImages({ db, content, driver, registry });
   const steps = createChrootSteps(root);
+  const mountPoints = createMountPoints(`${root}/mount-points`);
   const running = runner?.(db, root) ?? steps;
-  const builder = createBuilder({ db, images, content, driver, steps: running, root: `${root}/builder` }, options);
+  const builder = createBuilder(
+    { db, images, content, driver, steps: running, mountPoints, root: `${root}/builder` },
+    options,
+  );
   await images.import(Readable.from([busyboxRootfs()]), { reference: 'busybox:latest' });
 
   return {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { createRegistryClient } from '#distribution/index.ts';
-import { makeCertificates } from './certificates.ts';
+import { makeCertificates } from '../harness/certificates.ts';
 import { startProxy } from './proxy-server.ts';
 import { startRegistry } from './registry-server.ts';
 import { publish, sampleLayer } from './sample-image.ts';

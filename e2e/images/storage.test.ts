@@ -77,19 +77,19 @@ test('system df adds up to what du says, and says what images share', async () =
     'head -c 5000000 /dev/urandom | tee /data/x > /x',
   ]);
   await ok(['commit', 'writes', 'child:v1']);
-  const { body } = await engine.api('GET', '/system/df');
+  const { body } = await engine.api('GET', '/v1.51/system/df');
   const df = body as {
     LayersSize: number;
     Images: { RepoTags: string[]; Size: number; SharedSize: number }[];
     Containers: { SizeRw: number }[];
     Volumes: { Name: string; UsageData: { Size: number; RefCount: number } }[];
     BuildCache: { Size: number }[];
-    EngineSize: number;
+    Gantry: { EngineSize: number };
   };
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
   const told = sum([
     df.LayersSize,
-    df.EngineSize,
+    df.Gantry.EngineSize,
     ...df.Containers.map(({ SizeRw }) => SizeRw),
     ...df.Volumes.map(({ UsageData }) => UsageData.Size),
     ...df.BuildCache.map(({ Size }) => Size),

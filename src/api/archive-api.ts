@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance } from 'fastify';
 import type { PathStatus } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { ApiDeps } from './deps.ts';
+import { type Operation, type Routes, tar as tarMedia } from './operation.ts';
 import { flag, type Query } from './query.ts';
+import { flag as boolean, text } from './schema/schema.ts';
 import { clientSignal } from './streams.ts';
 
 interface Route {
@@ -13,17 +14,40 @@ interface Route {
 
 const statusHeader = 'X-Docker-Container-Path-Stat';
 
+const path = text('In the container');
+
+const archive = (
+  id: string,
+  method: Operation['method'],
+  summary: string,
+  rest: Pick<Operation, 'answers'> & Partial<Operation>,
+): Operation => ({ id, method, path: '/containers/{id}/archive', summary, query: { path }, ...rest });
+
+const stat = archive('ContainerArchiveInfo', 'HEAD', 'What a path is, in the header X-Docker-Container-Path-Stat', {
+  answers: { 200: null },
+});
+const get = archive('ContainerArchive', 'GET', 'A file or directory as an archive', { answers: { 200: tarMedia } });
+const put = archive('PutContainerArchive', 'PUT', 'Unpack an archive into a directory', {
+  query: {
+    path,
+    noOverwriteDirNonDir: boolean('A directory is not replaced by what is none, nor the reverse'),
+    copyUIDGID: boolean('All belongs to the container’s user'),
+  },
+  body: tarMedia,
+  answers: { 200: null },
+});
+
 /** `docker cp`: /containers/{id}/archive. */
-export function archiveApi(app: FastifyInstance, { containers }: Pick<ApiDeps, 'containers'>): void {
-  app.head<Route>('/containers/:id/archive', async ({ params, query }, reply) =>
+export function archiveApi(routes: Routes, { containers }: Pick<ApiDeps, 'containers'>): void {
+  routes.add<Route>(stat, async ({ params, query }, reply) =>
     reply.header(statusHeader, encodeStatus(await containers.statPath(params.id, pathOf(query)))).send(),
   );
-  app.get<Route>('/containers/:id/archive', { exposeHeadRoute: false }, async ({ params, query }, reply) => {
+  routes.add<Route>(get, async ({ params, query }, reply) => {
     const { status, tar } = await containers.readArchive(params.id, pathOf(query));
     reply.raw.once('close', () => tar.destroy());
     return reply.header(statusHeader, encodeStatus(status)).type('application/x-tar').send(tar);
   });
-  app.put<Route & { Body: Readable | undefined }>('/containers/:id/archive', async ({ params, query, body }, reply) => {
+  routes.add<Route & { Body: Readable | undefined }>(put, async ({ params, query, body }, reply) => {
     const upload = body ?? Readable.from([]);
     // The reader may leave early; the connection stays, for the answer.
     const tar = { [Symbol.asyncIterator]: () => upload.iterator({ destroyOnReturn: false }) };

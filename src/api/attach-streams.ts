@@ -1,8 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
 import { messageOf } from '#errors/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
+import type { Minor } from './api-version.ts';
 import type { ApiDeps } from './deps.ts';
-import { flag } from './query.ts';
+import { flag, type Query } from './query.ts';
+import type { execStartBody } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 import { frame, pumpAttachment, write } from './streams.ts';
 
 export interface Connection {
@@ -13,26 +16,32 @@ export interface Connection {
 /** Sends the reply's head, raw or multiplexed, and gives the streams that follow it. Called once, when nothing can be refused any more. */
 export type OpenConnection = (raw: boolean) => Connection;
 
-export const streamType = (raw: boolean): string => `application/vnd.docker.${raw ? 'raw' : 'multiplexed'}-stream`;
+/** The content type of a process's output. Before 1.42 all of it was called raw. */
+export const streamType = (raw: boolean, minor: Minor): string =>
+  `application/vnd.docker.${raw || minor < 42 ? 'raw' : 'multiplexed'}-stream`;
 
-/** Joins a client with a container's streams (Engine API: ContainerAttach). @throws GantryError before the head only */
+/**
+ * Joins a client with a container's streams (Engine API: ContainerAttach): with `logs` what was written before, with `stream`
+ * what comes. A WebSocket has no frames for stdout and stderr: it is raw always. @throws GantryError before the head only
+ */
 export async function serveAttach(
   { containers }: Pick<ApiDeps, 'containers'>,
   name: string,
-  query: URLSearchParams,
+  query: Query,
   open: OpenConnection,
+  alwaysRaw = false,
 ): Promise<void> {
   const container = containers.get(name);
-  const asked = (key: string) => flag(query.get(key) ?? undefined);
-  const raw = container.options.terminal ?? false;
+  const asked = (key: string) => flag(query[key]);
+  const raw = alwaysRaw || (container.options.terminal ?? false);
   const options = { raw, stdin: asked('stdin'), stdout: asked('stdout'), stderr: asked('stderr') };
   const io = await containers.attach(name);
   const connection = open(raw);
-  if (asked('logs') && container.logPath !== undefined)
+  if (asked('logs') && container.logPath !== undefined && (options.stdout || options.stderr))
     for await (const record of containers.logs(name, { stdout: options.stdout, stderr: options.stderr }))
       await write(connection.output, raw ? record.text : frame(record.stream, record.text));
   // Only what was, unless the stream is asked for; the CLI and the SDKs always do.
-  if (query.has('stream') && !asked('stream')) {
+  if (query.stream !== undefined && !asked('stream')) {
     await io[Symbol.asyncDispose]();
     connection.output.end();
     return;
@@ -40,13 +49,16 @@ export async function serveAttach(
   await pumpAttachment(connection, io, options);
 }
 
-export interface ExecStartBody {
-  readonly Detach?: boolean;
-  readonly Tty?: boolean;
-  readonly ConsoleSize?: readonly [number, number] | null;
-}
+export type ExecStartBody = ShapeOf<typeof execStartBody>;
 
-const sizeOf = ({ ConsoleSize: size }: ExecStartBody) => (size ? { size: { rows: size[0], columns: size[1] } } : {});
+/** The size of a terminal as bodies have it: rows and columns. */
+export const consoleSizeOf = (size: readonly number[] | undefined): { rows: number; columns: number } | undefined =>
+  size?.[0] ? { rows: size[0], columns: size[1] ?? 80 } : undefined;
+
+const sizeOf = ({ ConsoleSize }: ExecStartBody) => {
+  const size = consoleSizeOf(ConsoleSize);
+  return size === undefined ? {} : { size };
+};
 
 /** Starts an exec that nobody listens to. */
 export async function startDetached(
@@ -68,7 +80,7 @@ export async function serveExec(
   body: ExecStartBody,
   open: OpenConnection,
 ): Promise<void> {
-  const { options } = containers.getExec(id);
+  const { options, exitCode: ended } = containers.getExec(id);
   const raw = options.terminal ?? false;
   let connection: Connection | undefined;
   let io: TaskIo;
@@ -76,7 +88,7 @@ export async function serveExec(
     io = await containers.startExec(id, { ...sizeOf(body), beforeStart: () => (connection = open(raw)) });
   } catch (error) {
     // As Docker: a command that cannot be executed is told in the stream, and its code is the exec's.
-    if (connection === undefined && containers.getExec(id).exitCode === undefined) throw error;
+    if (connection === undefined && (ended !== undefined || containers.getExec(id).exitCode === undefined)) throw error;
     const text = Buffer.from(`${messageOf(error)}\r\n`);
     (connection ?? open(raw)).output.end(raw ? text : frame('stderr', text));
     return;

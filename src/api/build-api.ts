@@ -1,13 +1,17 @@
 import { once } from 'node:events';
 import { duplexPair, type Readable } from 'node:stream';
-import type { FastifyInstance } from 'fastify';
 import type { BuildEvent, BuildRequest, CacheRecord, PruneRequest } from '#builder/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { buildRequestOf, credentialsByHost } from './build-request.ts';
 import { type ClientSessions, createClientSessions } from './build-sessions.ts';
 import type { ApiDeps } from './deps.ts';
-import { progressLine } from './images-api.ts';
-import { filters, flag, integer, type Query, refuseFilters } from './query.ts';
+import { filtersOf, json, lines, type Operation, type Routes, tar } from './operation.ts';
+import { progressLine } from './progress-line.ts';
+import { filters, flag, integer, type Query } from './query.ts';
+import { progressLine as progressLineSchema } from './schema/image.ts';
+import { flag as boolean, list, map, integer as number, text } from './schema/schema.ts';
+import { cachesPruned } from './schema/storage.ts';
+import { buildCacheRecord } from './schema/system.ts';
 import { clientSignal, jsonLines } from './streams.ts';
 
 interface SessionRoute {
@@ -17,28 +21,140 @@ interface SessionRoute {
 
 const mostSecret = 500 * 1024;
 
+const build: Operation = {
+  id: 'ImageBuild',
+  method: 'POST',
+  path: '/build',
+  summary: 'Build an image from the archive of a context',
+  query: {
+    dockerfile: text('Its path in the context'),
+    t: text('name:tag of what is built; may come several times'),
+    extrahosts: text('JSON: name:address'),
+    remote: text('A context’s URL, in place of the body'),
+    q: boolean('Only the id'),
+    nocache: boolean(),
+    nocachefilter: text('JSON: stages that are built anew'),
+    cachefrom: text('JSON: images whose cache may be taken'),
+    cacheto: text('JSON: where the cache is written'),
+    pull: boolean('Look for newer base images'),
+    rm: boolean('There are no intermediate containers'),
+    forcerm: boolean('There are none'),
+    memory: number('Bytes, of each step'),
+    memswap: number('Bytes'),
+    cpushares: number(),
+    cpusetcpus: text(),
+    cpusetmems: text(),
+    cpuperiod: number('Microseconds'),
+    cpuquota: number('Microseconds'),
+    buildargs: text('JSON'),
+    shmsize: number('Bytes'),
+    ulimits: text('JSON'),
+    squash: boolean('One layer on the base'),
+    labels: text('JSON'),
+    networkmode: text(),
+    platform: text(),
+    target: text('The stage to build'),
+    outputs: { ...text('JSON'), since: '1.40' },
+    version: text('1; 2, BuildKit, is not supported'),
+    check: boolean('Only the checks of the Dockerfile'),
+    allow: text('JSON: entitlements'),
+    contexts: text('JSON: named contexts'),
+    ssh: text('JSON: names of agents'),
+    steps: boolean('Lines of Gantry’s own, for its client'),
+    gantrysession: text('What the client brings on calls of their own'),
+  },
+  body: tar,
+  answers: { 200: lines(progressLineSchema) },
+};
+
+const prune: Operation = {
+  id: 'BuildPrune',
+  method: 'POST',
+  path: '/build/prune',
+  summary: 'Remove what is kept between builds',
+  since: '1.31',
+  query: {
+    'keep-storage': number('Bytes that stay; the older name'),
+    'reserved-space': number('Bytes that stay'),
+    'max-used-space': number('Bytes that stay at most'),
+    'min-free-space': number('Bytes that should be free'),
+    all: boolean('Also cache mounts'),
+    filters: filtersOf('until', 'unused-for', 'id', 'type'),
+  },
+  answers: { 200: json(cachesPruned) },
+};
+
+const sessionPath = (rest: string): string => `/gantry/build/{session}/${rest}`;
+const secrets: Operation = {
+  id: 'GantryBuildSecrets',
+  method: 'POST',
+  path: sessionPath('secrets'),
+  summary: 'Secrets of a build, base64 by their ids',
+  body: json(map(text())),
+  answers: { 204: null },
+};
+const contexts: Operation = {
+  id: 'GantryBuildContext',
+  method: 'POST',
+  path: sessionPath('contexts/{name}'),
+  summary: 'A named context, or a cache',
+  body: tar,
+  answers: { 204: null },
+};
+const outputs: Operation = {
+  id: 'GantryBuildOutput',
+  method: 'GET',
+  path: sessionPath('outputs/{name}'),
+  summary: 'The files of --output',
+  answers: { 200: tar },
+};
+const exportMount: Operation = {
+  id: 'GantryCacheMountExport',
+  method: 'GET',
+  path: '/gantry/build/mount',
+  summary: 'A cache mount as an archive',
+  query: { id: text() },
+  answers: { 200: tar },
+};
+const importMount: Operation = {
+  id: 'GantryCacheMountImport',
+  method: 'POST',
+  path: '/gantry/build/mount',
+  summary: 'A cache mount from an archive',
+  query: { id: text() },
+  body: tar,
+  answers: { 204: null },
+};
+const cache: Operation = {
+  id: 'GantryBuildCache',
+  method: 'GET',
+  path: '/gantry/build/cache',
+  summary: 'What is kept between builds',
+  answers: { 200: json(list(buildCacheRecord)) },
+};
+
 /**
  * POST /build: the classic builder's call (DOCKER_BUILDKIT=0), answered by our solver, and what the calls below
  * /gantry/build bring to it. Returned are the sessions, for agents come over connections that are taken over.
  */
-export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): ClientSessions {
+export function buildApi(routes: Routes, { builder, onError }: ApiDeps): ClientSessions {
   const sessions = createClientSessions(() => {
     const [near, far] = duplexPair();
     return { near, far };
   });
 
-  app.post<{ Querystring: Query; Body: Readable }>('/build', async (request, reply) => {
+  routes.add<{ Querystring: Query; Body: Readable }>(build, async (request, reply) => {
     const { query, headers, body } = request;
     const tags = new URL(request.raw.url ?? '/', 'http://engine').searchParams.getAll('t');
     const signal = clientSignal(reply);
     const client = query.gantrysession ? sessions.get(query.gantrysession) : undefined;
     const session = client === undefined ? undefined : { client, signal };
-    let build: BuildRequest;
+    let asked: BuildRequest;
     try {
       if (query.version === '2')
         throw new GantryError('unsupported', 'BuildKit sessions are not supported yet; set DOCKER_BUILDKIT=0');
-      build = buildRequestOf(query, body, tags, credentialsByHost(headers['x-registry-config']), session);
-      if (build.output === 'rootfs' && client === undefined)
+      asked = buildRequestOf(query, body, tags, credentialsByHost(headers['x-registry-config']), session);
+      if (asked.output === 'rootfs' && client === undefined)
         throw new GantryError('unsupported', 'an output of files needs a session, which `gantry build` opens');
     } catch (error) {
       await drain(body);
@@ -48,7 +164,7 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
     const wantsSteps = flag(query.steps);
     return jsonLines(reply, async (send) => {
       try {
-        const { imageId } = await builder.build(build, {
+        const { imageId } = await builder.build(asked, {
           signal,
           onOutput: (event) => {
             const line = lineOf(event, { quiet, wantsSteps });
@@ -72,26 +188,23 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
     });
   });
 
-  app.post<SessionRoute & { Body: Record<string, string> }>(
-    '/gantry/build/:session/secrets',
-    async (request, reply) => {
-      const secrets = Object.entries(request.body).map(([id, text]) => [id, Buffer.from(text, 'base64')] as const);
-      for (const [id, { length }] of secrets)
-        if (length > mostSecret)
-          throw new GantryError('invalid', `secret ${id} has ${length} bytes; at most ${mostSecret} are taken`);
-      sessions.get(request.params.session).secrets = Object.fromEntries(secrets);
-      return reply.code(204).send();
-    },
-  );
-  app.post<SessionRoute>('/gantry/build/:session/contexts/:name', async ({ params, body }, reply) => {
+  routes.add<SessionRoute & { Body: Record<string, string> }>(secrets, async (request, reply) => {
+    const given = Object.entries(request.body).map(([id, text]) => [id, Buffer.from(text, 'base64')] as const);
+    for (const [id, { length }] of given)
+      if (length > mostSecret)
+        throw new GantryError('invalid', `secret ${id} has ${length} bytes; at most ${mostSecret} are taken`);
+    sessions.get(request.params.session).secrets = Object.fromEntries(given);
+    return reply.code(204).send();
+  });
+  routes.add<SessionRoute>(contexts, async ({ params, body }, reply) => {
     await sessions.get(params.session).receive(params.name, body);
     return reply.code(204).send();
   });
-  app.get<SessionRoute>('/gantry/build/:session/outputs/:name', async ({ params }, reply) =>
+  routes.add<SessionRoute>(outputs, async ({ params }, reply) =>
     reply.type('application/x-tar').send(await sessions.get(params.session).collect(params.name)),
   );
 
-  app.get<{ Querystring: Query }>('/gantry/build/mount', async ({ query }, reply) => {
+  routes.add<{ Querystring: Query }>(exportMount, async ({ query }, reply) => {
     const signal = clientSignal(reply);
     await builder.exportMount(
       query.id ?? '',
@@ -104,19 +217,19 @@ export function buildApi(app: FastifyInstance, { builder, onError }: ApiDeps): C
     );
     return reply;
   });
-  app.post<{ Querystring: Query; Body: Readable }>('/gantry/build/mount', async ({ query, body }, reply) => {
+  routes.add<{ Querystring: Query; Body: Readable }>(importMount, async ({ query, body }, reply) => {
     await builder.importMount(query.id ?? '', body, clientSignal(reply));
     return reply.code(204).send();
   });
 
-  app.post<{ Querystring: Query }>('/build/prune', async ({ query }) => {
+  routes.add<{ Querystring: Query }>(prune, async ({ query }) => {
     const removed = await builder.prune(pruneRequestOf(query));
     return {
       CachesDeleted: removed.map(({ id }) => id),
       SpaceReclaimed: removed.reduce((sum, { size }) => sum + size, 0),
     };
   });
-  app.get('/gantry/build/cache', async () => (await builder.usage()).map(cacheRecord));
+  routes.add(cache, async () => (await builder.usage()).map(cacheRecord));
   return sessions;
 }
 
@@ -159,7 +272,6 @@ export const cacheRecord = ({ id, type, size, used, inUse }: CacheRecord) => ({
 /** @throws GantryError invalid, naming the filter */
 function pruneRequestOf(query: Query): PruneRequest {
   const wanted = filters(query.filters);
-  refuseFilters(wanted, ['until', 'unused-for', 'id', 'type']);
   const [age] = [...(wanted.get('until') ?? []), ...(wanted.get('unused-for') ?? [])];
   const types = wanted.get('type') ?? (flag(query.all) ? undefined : ['regular']);
   const ids = wanted.get('id');

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { isGantryError } from '#errors/index.ts';
-import { containerOptionsOf } from './container-create.ts';
+import { type CreateBody, containerOptionsOf } from './container-create.ts';
 import { containerUpdateOf } from './container-update.ts';
+import { createBody } from './schema/container.ts';
+import { given } from './schema/mismatch.ts';
 
 test('containerOptionsOf turns Docker\u2019s body into domain words', () => {
   const options = containerOptionsOf(
@@ -159,7 +161,7 @@ const config: typeof hostConfig = {
 const fateOf = (body: object, name: string) => {
   try {
     return isDeepStrictEqual(
-      containerOptionsOf({ Image: 'x', ...body }, undefined),
+      containerOptionsOf(given(createBody.json, { Image: 'x', ...body }) as CreateBody, undefined),
       containerOptionsOf({ Image: 'x' }, undefined),
     )
       ? 'ignored'
@@ -190,7 +192,7 @@ test('containerUpdateOf takes limits and the restart policy, and refuses by name
     pidsLimit: -1,
     restartPolicy: { name: 'no', maximumRetryCount: 0 },
   });
-  assert.deepEqual(containerUpdateOf({ Memory: 0, PidsLimit: null, RestartPolicy: { Name: '' } }), {});
+  assert.deepEqual(containerUpdateOf({ Memory: 0, PidsLimit: 0, RestartPolicy: { Name: '' } }), {});
   for (const field of ['Devices', 'DeviceCgroupRules', 'DeviceRequests', 'Ulimits', 'CgroupParent', 'KernelMemory'])
     assert.throws(() => containerUpdateOf({ [field]: ['x'] }), { kind: 'unsupported', message: new RegExp(field) });
 });

@@ -1,61 +1,17 @@
 import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy, UnhealthyAction } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { PortProtocol, PortRequest } from '#network/index.ts';
-import type { Healthcheck } from '#oci/index.ts';
-import { type IsolationBody, isolationOptionsOf } from './isolation-options.ts';
-import { type LogConfigBody, logOptionsOf } from './log-config.ts';
-import { bindOf, type MountBody, mountOf, tmpfsOf } from './mount-requests.ts';
-import { type EndpointBody, networkRequestOf } from './network-shapes.ts';
+import { isolationOptionsOf } from './isolation-options.ts';
+import { logOptionsOf } from './log-config.ts';
+import { bindOf, mountOf, tmpfsOf } from './mount-requests.ts';
+import { networkRequestOf } from './network-shapes.ts';
 import { builtConfig, builtHostConfig, meaninglessHostConfig, refuseFields } from './refuse-fields.ts';
-import { type ResourcesBody, resourceOptionsOf } from './resource-limits.ts';
+import { resourceOptionsOf } from './resource-limits.ts';
+import type { createBody } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
-/** The body of POST /containers/create, as far as Gantry reads it. */
-export interface CreateBody {
-  Hostname?: string;
-  Domainname?: string;
-  User?: string;
-  AttachStdin?: boolean;
-  Tty?: boolean;
-  OpenStdin?: boolean;
-  StdinOnce?: boolean;
-  Env?: string[] | null;
-  Cmd?: string[] | string | null;
-  Entrypoint?: string[] | string | null;
-  Image?: string;
-  WorkingDir?: string;
-  Labels?: Record<string, string> | null;
-  ExposedPorts?: Record<string, object> | null;
-  Volumes?: Record<string, object> | null;
-  StopSignal?: string;
-  StopTimeout?: number | null;
-  Healthcheck?: Healthcheck | null;
-  MacAddress?: string;
-  HostConfig?: HostConfig | null;
-  NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointBody | null> | null } | null;
-}
-
-interface HostConfig extends ResourcesBody, IsolationBody {
-  Binds?: string[] | null;
-  NetworkMode?: string;
-  PortBindings?: Record<string, { HostIp?: string; HostPort?: string }[] | null> | null;
-  AutoRemove?: boolean;
-  PublishAllPorts?: boolean;
-  ReadonlyRootfs?: boolean;
-  Init?: boolean | null;
-  ExtraHosts?: string[] | null;
-  Dns?: string[] | null;
-  DnsSearch?: string[] | null;
-  DnsOptions?: string[] | null;
-  Runtime?: string;
-  Tmpfs?: Record<string, string> | null;
-  LogConfig?: LogConfigBody;
-  Mounts?: readonly MountBody[] | null;
-  RestartPolicy?: { Name?: string; MaximumRetryCount?: number };
-  HealthOnUnhealthy?: string;
-  ConsoleSize?: [number, number] | null;
-  VolumesFrom?: string[] | null;
-  Links?: string[] | null;
-}
+export type CreateBody = ShapeOf<typeof createBody>;
+type HostConfig = NonNullable<CreateBody['HostConfig']>;
 
 /** Parses `8080/tcp`. @throws GantryError invalid */
 export function portOf(text: string): { containerPort: number; protocol: PortProtocol } {
@@ -128,7 +84,8 @@ export function unhealthyActionOf(asked: string | undefined): { onUnhealthy?: Un
   return { onUnhealthy: asked };
 }
 
-const filled = (given: string[] | null | undefined): string[] | undefined => (given?.length ? given : undefined);
+const filled = (given: readonly string[] | null | undefined): readonly string[] | undefined =>
+  given?.length ? given : undefined;
 
 /** What is asked of each network. The client names the default one `default`. */
 function networkRequestsOf({ NetworkingConfig }: CreateBody): Record<string, NetworkRequest> | undefined {
@@ -139,7 +96,7 @@ function networkRequestsOf({ NetworkingConfig }: CreateBody): Record<string, Net
   );
 }
 
-const list = (value: string[] | string | null | undefined): readonly string[] | undefined =>
+const list = (value: readonly string[] | string | null | undefined): readonly string[] | undefined =>
   value === null || value === undefined ? undefined : typeof value === 'string' ? [value] : value;
 
 /** Docker's create body → the engine's domain request. Absent, null and zero mean: not asked. */
@@ -192,13 +149,13 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('networks', networkRequestsOf(body)),
     ...some('runtime', host.Runtime),
     ...some('stopSignal', body.StopSignal),
-    ...(body.StopTimeout === null || body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
+    ...(body.StopTimeout === undefined ? {} : { stopTimeoutSeconds: body.StopTimeout }),
     ...some('healthcheck', body.Healthcheck),
     ...unhealthyActionOf(host.HealthOnUnhealthy),
     ...some('restartPolicy', restartPolicyOf(host)),
     ...some(
       'consoleSize',
-      host.ConsoleSize && host.ConsoleSize[0] > 0 && { rows: host.ConsoleSize[0], columns: host.ConsoleSize[1] },
+      host.ConsoleSize?.[0] ? { rows: host.ConsoleSize[0], columns: host.ConsoleSize[1] ?? 80 } : undefined,
     ),
     ...logOptionsOf(host.LogConfig),
   };

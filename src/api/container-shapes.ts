@@ -1,6 +1,8 @@
-import type { Container } from '#engine/index.ts';
+import type { Container, ContainerSize } from '#engine/index.ts';
+import type { Descriptor } from '#oci/index.ts';
 import { isolationShape } from './isolation-options.ts';
 import { logConfigShape } from './log-config.ts';
+import { bindsShape, mountsShape } from './mount-requests.ts';
 import { networkSettingsOf, networksOf, publishedOf } from './network-shapes.ts';
 import { resourcesShape } from './resource-limits.ts';
 
@@ -61,14 +63,20 @@ function linkShape(link: string, name: string): string {
   return `/${target}:/${name}/${alias}`;
 }
 
+export type Sizes = ContainerSize;
+
+const sizesShape = (sizes: Sizes | undefined) =>
+  sizes === undefined ? {} : { SizeRw: sizes.writable, SizeRootFs: sizes.whole };
+
 /** One row of GET /containers/json. */
-export function summaryOf(container: Container) {
+export function summaryOf(container: Container, sizes: Sizes | undefined, manifest: Descriptor | undefined) {
   const published = publishedOf(container);
   return {
     Id: container.id,
     Names: [`/${container.name}`],
     Image: container.imageName,
     ImageID: container.imageId,
+    ...(manifest === undefined ? {} : { ImageManifestDescriptor: manifest }),
     Command: [container.resolved.path, ...container.resolved.args].join(' '),
     Created: Math.floor(Date.parse(container.created) / 1000),
     Ports: [
@@ -89,9 +97,16 @@ export function summaryOf(container: Container) {
     Labels: container.resolved.labels,
     State: container.state.status,
     Status: statusLine(container),
-    HostConfig: { NetworkMode: modeOf(container) },
+    ...(container.health === undefined
+      ? {}
+      : { Health: { Status: container.health.status, FailingStreak: container.health.failingStreak } }),
+    HostConfig: {
+      NetworkMode: modeOf(container),
+      ...(container.options.annotations === undefined ? {} : { Annotations: container.options.annotations }),
+    },
     NetworkSettings: { Networks: networksOf(container) },
     Mounts: mountsOf(container),
+    ...sizesShape(sizes),
   };
 }
 
@@ -99,8 +114,13 @@ const appArmorProfileOf = ({ securityOptions = [] }: Container['options']): stri
   securityOptions.findLast((option) => /^apparmor[=:]/.test(option))?.slice('apparmor='.length) ?? '';
 
 /** GET /containers/{id}/json. */
-export function inspectionOf(container: Container, storageDriver: string) {
+export function inspectionOf(
+  container: Container,
+  storageDriver: string,
+  { sizes, manifest, execs }: { sizes: Sizes | undefined; manifest: Descriptor | undefined; execs: readonly string[] },
+) {
   const { options, resolved, state, health } = container;
+  const mounts = mountsShape(options.mounts);
   const ended = state.status === 'exited' || state.status === 'restarting' ? state : undefined;
   const check = { ...container.imageConfig.config?.Healthcheck, ...options.healthcheck };
   return {
@@ -131,6 +151,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
           }),
     },
     Image: container.imageId,
+    ...(manifest === undefined ? {} : { ImageManifestDescriptor: manifest }),
     ResolvConfPath: '',
     HostnamePath: '',
     HostsPath: '',
@@ -142,11 +163,14 @@ export function inspectionOf(container: Container, storageDriver: string) {
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: appArmorProfileOf(options),
-    ExecIDs: null,
+    ExecIDs: execs.length === 0 ? null : execs,
     HostConfig: {
-      Binds: (options.mounts ?? [])
-        .filter((m) => m.source !== undefined)
-        .map((m) => `${m.source}:${m.target}${m.readOnly ? ':ro' : ''}`),
+      Binds: bindsShape(options.mounts),
+      ...(mounts === undefined ? {} : { Mounts: mounts }),
+      ConsoleSize: [options.consoleSize?.rows ?? 0, options.consoleSize?.columns ?? 0],
+      // Of Windows, of swarm, or not asked for.
+      ...{ Cgroup: '', CgroupParent: '', VolumeDriver: '', Isolation: '' },
+      ...{ CpuCount: 0, CpuPercent: 0, IOMaximumIOps: 0, IOMaximumBandwidth: 0 },
       ContainerIDFile: '',
       LogConfig: logConfigShape(options),
       NetworkMode: modeOf(container),
@@ -179,6 +203,7 @@ export function inspectionOf(container: Container, storageDriver: string) {
       VolumesFrom: options.volumesFrom ?? null,
     },
     GraphDriver: { Name: storageDriver, Data: {} },
+    ...sizesShape(sizes),
     Mounts: mountsOf(container),
     Config: {
       Hostname: resolved.hostname,

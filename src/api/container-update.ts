@@ -3,19 +3,12 @@ import { GantryError } from '#errors/index.ts';
 import type { PortPattern } from '#network/index.ts';
 import { portOf, portsOf, restartPolicyOf, unhealthyActionOf } from './container-create.ts';
 import { builtUpdate, refuseFields } from './refuse-fields.ts';
-import { type ResourcesBody, resourceOptionsOf } from './resource-limits.ts';
+import { resourceOptionsOf } from './resource-limits.ts';
+import type { updateBody } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
-/** The body of POST /containers/{id}/update. */
-export interface UpdateBody extends ResourcesBody {
-  RestartPolicy?: { Name?: string; MaximumRetryCount?: number } | null;
-  /** What Docker has no field for. */
-  HealthOnUnhealthy?: string;
-  PublishAdd?: PortBindings | null;
-  /** Of a binding's empty list, or of an empty HostIp or HostPort, every one is meant. */
-  PublishRemove?: PortBindings | null;
-}
-
-type PortBindings = Record<string, { HostIp?: string; HostPort?: string }[] | null>;
+export type UpdateBody = ShapeOf<typeof updateBody>;
+type PortBindings = NonNullable<UpdateBody['PublishAdd']>;
 
 function patternsOf(bindings: PortBindings): PortPattern[] {
   return Object.entries(bindings).flatMap(([port, hosts]) =>

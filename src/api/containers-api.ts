@@ -1,181 +1,253 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GantryError, isGantryError } from '#errors/index.ts';
-import {
-  type ExecStartBody,
-  type OpenConnection,
-  serveAttach,
-  serveExec,
-  startDetached,
-  streamType,
-} from './attach-streams.ts';
 import { type CreateBody, containerOptionsOf } from './container-create.ts';
-import { inspectionOf, summaryOf } from './container-shapes.ts';
+import { containerFilters, containerTest } from './container-filters.ts';
+import { inspectionOf, type Sizes, summaryOf } from './container-shapes.ts';
 import { containerUpdateOf, type UpdateBody } from './container-update.ts';
 import type { ApiDeps } from './deps.ts';
+import { filtersOf, json, type Operation, type Routes, tar } from './operation.ts';
+import { platformOf } from './platform-query.ts';
 import { psColumns } from './ps-columns.ts';
-import { filters, flag, integer, labelsFit, pattern, type Query, refuseFilters, time } from './query.ts';
-import { statsApi } from './stats-api.ts';
-import { clientSignal, frame, write } from './streams.ts';
+import { filters, integer as integerOf, flag as isSet, type Query } from './query.ts';
+import * as schema from './schema/container.ts';
+import { flag, integer, list, number, object, text } from './schema/schema.ts';
 
 interface Route {
   Params: { id: string };
   Querystring: Query;
 }
 
-/** Streams as the bodies of request and reply. */
-const asBody =
-  (request: FastifyRequest, reply: FastifyReply): OpenConnection =>
-  (raw) => {
-    reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': streamType(raw) });
-    reply.raw.flushHeaders();
-    return { input: request.raw, output: reply.raw };
-  };
+const listRoute: Operation = {
+  id: 'ContainerList',
+  method: 'GET',
+  path: '/containers/json',
+  summary: 'List containers',
+  query: {
+    all: flag('Also those that do not run'),
+    limit: integer('The newest so many, running or not'),
+    size: flag('With SizeRw and SizeRootFs'),
+    filters: filtersOf(...containerFilters),
+  },
+  answers: { 200: json(list(schema.containerSummary)) },
+};
 
-/** /containers and what hangs under it. */
-export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
-  const { containers, host, onError } = deps;
-  statsApi(app, deps);
-  app.get<Route>('/containers/json', async ({ query }) => {
+const create: Operation = {
+  id: 'ContainerCreate',
+  method: 'POST',
+  path: '/containers/create',
+  summary: 'Create a container',
+  query: {
+    name: text('Absent: a name is made up'),
+    platform: { ...text('os/architecture[/variant]: a 404 where the image is for another'), since: '1.41' },
+  },
+  body: json(schema.createBody),
+  answers: { 201: json(schema.containerCreated) },
+};
+
+const inspect: Operation = {
+  id: 'ContainerInspect',
+  method: 'GET',
+  path: '/containers/{id}/json',
+  summary: 'All of one container',
+  query: { size: flag('With SizeRw and SizeRootFs') },
+  answers: { 200: json(schema.containerInspect) },
+};
+
+const update: Operation = {
+  id: 'ContainerUpdate',
+  method: 'POST',
+  path: '/containers/{id}/update',
+  summary: 'Change limits and the restart policy, of a running container at once',
+  body: json(schema.updateBody),
+  answers: { 200: json(schema.containerUpdated) },
+};
+
+/** An operation on one container that answers nothing. */
+const act = (
+  id: string,
+  action: string,
+  summary: string,
+  more: Partial<Pick<Operation, 'query' | 'answers'>> = {},
+): Operation => ({
+  id,
+  method: 'POST',
+  path: `/containers/{id}/${action}`,
+  summary,
+  answers: { 204: null },
+  ...more,
+});
+
+const stopQuery = {
+  signal: { ...text('In place of the container’s own'), since: '1.42' },
+  t: integer('Seconds until it is killed; -1: never'),
+};
+
+const remove: Operation = {
+  id: 'ContainerDelete',
+  method: 'DELETE',
+  path: '/containers/{id}',
+  summary: 'Remove a container',
+  query: {
+    v: flag('With its volumes that have no name'),
+    force: flag('Also one that runs'),
+    link: flag('Only a link; not supported'),
+  },
+  answers: { 204: null },
+};
+
+const top: Operation = {
+  id: 'ContainerTop',
+  method: 'GET',
+  path: '/containers/{id}/top',
+  summary: 'Processes of a container',
+  query: { ps_args: text('-ef, or -o with a list of columns') },
+  answers: { 200: json(schema.topResponse) },
+};
+
+const changes: Operation = {
+  id: 'ContainerChanges',
+  method: 'GET',
+  path: '/containers/{id}/changes',
+  summary: 'What a container changed of its image',
+  answers: { 200: json(list(schema.fileChange)) },
+};
+
+const exportRoute: Operation = {
+  id: 'ContainerExport',
+  method: 'GET',
+  path: '/containers/{id}/export',
+  summary: 'The root filesystem as an archive',
+  answers: { 200: tar },
+};
+
+const spans: Operation = {
+  id: 'GantryContainerSpans',
+  method: 'GET',
+  path: '/gantry/containers/{id}/spans',
+  summary: 'The steps of the last start',
+  answers: {
+    200: json(list(object({ name: text(), startMs: number(), durationMs: number(), made: list(text()) }))),
+  },
+};
+
+/** /containers and what hangs under it, except streams (container-streams-api.ts), execs and archives. */
+export function containersApi(routes: Routes, { containers, images, storage, host }: ApiDeps): void {
+  const sources = { container: containers.get, image: images.get };
+
+  routes.add<Route>(listRoute, async ({ query }) => {
     const wanted = filters(query.filters);
-    const all = flag(query.all) || wanted.has('status') || query.limit !== undefined;
-    const limit = integer('limit', query.limit);
-    refuseFilters(wanted, ['id', 'name', 'status', 'label', 'ancestor']);
-    if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');
-    const names = wanted.get('name')?.map((name) => pattern(name.replace(/^\^?\//, '^')));
+    const limit = integerOf('limit', query.limit) ?? 0;
+    const all = isSet(query.all) || wanted.has('status') || limit > 0;
+    const fits = await containerTest(wanted, sources);
     const rows = containers
       .list()
-      .filter(
-        (c) => all || c.state.status === 'running' || c.state.status === 'paused' || c.state.status === 'restarting',
-      )
-      .filter(
-        (c) =>
-          (wanted.get('id')?.some((id) => c.id.startsWith(id)) ?? true) &&
-          (names?.some((name) => name.test(c.name)) ?? true) &&
-          (wanted.get('status')?.includes(c.state.status) ?? true) &&
-          (wanted.get('ancestor')?.some((image) => image === c.imageName || c.imageId.includes(image)) ?? true) &&
-          labelsFit(c.resolved.labels, wanted.get('label')),
-      )
+      .filter((c) => all || ['running', 'paused', 'restarting'].includes(c.state.status))
+      .filter(fits)
       .toSorted((a, b) => b.created.localeCompare(a.created));
-    return (limit === undefined || limit <= 0 ? rows : rows.slice(0, limit)).map(summaryOf);
+    const shown = limit > 0 ? rows.slice(0, limit) : rows;
+    const sizes = isSet(query.size) ? await storage.containerSizes(shown.map(({ id }) => id)) : undefined;
+    return await Promise.all(shown.map(async (c) => summaryOf(c, sizes?.get(c.id), await manifestOf(c.imageId))));
   });
-  app.post<Route & { Body: CreateBody }>('/containers/create', async ({ query, body }, reply) => {
+  const manifestOf = async (imageId: string) => (await images.get(imageId).catch(() => undefined))?.manifest;
+
+  routes.add<Route & { Body: CreateBody }>(create, async ({ query, body }, reply) => {
     try {
-      const { container, warnings } = await containers.create(containerOptionsOf(body, query.name));
-      return reply.code(201).send({ Id: container.id, Warnings: warnings });
+      const { platform } = platformOf(query.platform);
+      const { container, warnings } = await containers.create({
+        ...containerOptionsOf(body, query.name),
+        ...(platform === undefined ? {} : { platform }),
+      });
+      reply.code(201);
+      return { Id: container.id, Warnings: warnings };
     } catch (error) {
       // A 404 means a missing image here: Docker's client pulls and tries again. Nothing else may answer so.
-      if (isGantryError(error, 'not-found') && error.code !== 'image-not-found')
+      if (isGantryError(error, 'not-found') && !['image-not-found', 'no-platform'].includes(error.code))
         throw new GantryError('invalid', error.message, { code: error.code, cause: error });
       throw error;
     }
   });
-  app.get<Route>('/containers/:id/json', async ({ params, query }) => {
-    if (flag(query.size)) throw new GantryError('unsupported', 'sizes of containers (size=1) are not supported yet');
-    return inspectionOf(containers.get(params.id), host.storageDriver);
+  routes.add<Route>(inspect, async ({ params, query }) => {
+    const container = containers.get(params.id);
+    const sizes: Sizes | undefined = isSet(query.size)
+      ? (await storage.containerSizes([container.id])).get(container.id)
+      : undefined;
+    return inspectionOf(container, host.storageDriver, {
+      sizes,
+      manifest: await manifestOf(container.imageId),
+      execs: containers.execsOf(container.id),
+    });
   });
-  app.post<Route & { Body: UpdateBody }>('/containers/:id/update', async ({ params, body }) => {
+  routes.add<Route & { Body: UpdateBody }>(update, async ({ params, body }) => {
     const { warnings } = await containers.update(params.id, containerUpdateOf(body));
     return { Warnings: warnings };
   });
-  app.post<Route>('/containers/:id/start', async ({ params }, reply) =>
-    reply.code((await containers.start(params.id)) ? 204 : 304).send(),
+  routes.add<Route>(
+    act('ContainerStart', 'start', 'Start a container; 304 where it runs', {
+      query: { detachKeys: text() },
+      answers: { 204: null, 304: null },
+    }),
+    async ({ params }, reply) => reply.code((await containers.start(params.id)) ? 204 : 304).send(),
   );
-  app.post<Route>('/containers/:id/stop', async ({ params, query }, reply) => {
-    const seconds = integer('t', query.t);
-    const stopped = await containers.stop(params.id, {
+  const stopOptions = ({ t, signal }: Query) => {
+    const seconds = integerOf('t', t);
+    return {
       ...(seconds === undefined ? {} : { timeoutSeconds: seconds }),
-      ...(query.signal ? { signal: query.signal } : {}),
-    });
-    return reply.code(stopped ? 204 : 304).send();
-  });
-  app.post<Route>('/containers/:id/restart', async ({ params, query }, reply) => {
-    const seconds = integer('t', query.t);
-    if (query.signal)
-      throw new GantryError('unsupported', `restart with signal "${query.signal}" is not supported yet`);
-    await containers.restart(params.id, seconds === undefined ? {} : { timeoutSeconds: seconds });
-    return reply.code(204).send();
-  });
-  app.post<Route>('/containers/:id/kill', async ({ params, query }, reply) => {
-    await containers.kill(params.id, query.signal || 'KILL');
-    return reply.code(204).send();
-  });
-  app.post<Route>('/containers/:id/pause', async ({ params }, reply) => {
+      ...(signal ? { signal } : {}),
+    };
+  };
+  routes.add<Route>(
+    act('ContainerStop', 'stop', 'Stop a container; 304 where it does not run', {
+      query: stopQuery,
+      answers: { 204: null, 304: null },
+    }),
+    async ({ params, query }, reply) =>
+      reply.code((await containers.stop(params.id, stopOptions(query))) ? 204 : 304).send(),
+  );
+  routes.add<Route>(
+    act('ContainerRestart', 'restart', 'Stop a container and start it again', { query: stopQuery }),
+    async ({ params, query }, reply) => {
+      await containers.restart(params.id, stopOptions(query));
+      return reply.code(204).send();
+    },
+  );
+  routes.add<Route>(
+    act('ContainerKill', 'kill', 'Send a signal', { query: { signal: text('A name or number; absent: KILL') } }),
+    async ({ params, query }, reply) => {
+      await containers.kill(params.id, query.signal || 'KILL');
+      return reply.code(204).send();
+    },
+  );
+  routes.add<Route>(act('ContainerPause', 'pause', 'Freeze all processes'), async ({ params }, reply) => {
     await containers.pause(params.id);
     return reply.code(204).send();
   });
-  app.post<Route>('/containers/:id/unpause', async ({ params }, reply) => {
+  routes.add<Route>(act('ContainerUnpause', 'unpause', 'Let them go on'), async ({ params }, reply) => {
     await containers.unpause(params.id);
     return reply.code(204).send();
   });
-  app.post<Route>('/containers/:id/rename', async ({ params, query }, reply) => {
-    await containers.rename(params.id, (query.name ?? '').replace(/^\//, ''));
+  routes.add<Route>(
+    act('ContainerRename', 'rename', 'Give another name', { query: { name: text('The new one') } }),
+    async ({ params, query }, reply) => {
+      await containers.rename(params.id, (query.name ?? '').replace(/^\//, ''));
+      return reply.code(204).send();
+    },
+  );
+  routes.add<Route>(
+    act('ContainerResize', 'resize', 'Set the size of the terminal', {
+      query: { h: integer('Rows'), w: integer('Columns') },
+      answers: { 200: null },
+    }),
+    async ({ params, query }) => {
+      await containers.resize(params.id, sizeOf(query));
+      return '';
+    },
+  );
+  routes.add<Route>(remove, async ({ params, query }, reply) => {
+    if (isSet(query.link))
+      throw new GantryError('unsupported', 'removing a link (--link) is not supported: links go with their container');
+    await containers.remove(params.id, { force: isSet(query.force), volumes: isSet(query.v) });
     return reply.code(204).send();
   });
-  app.post<Route>('/containers/:id/resize', async ({ params, query }) => {
-    await containers.resize(params.id, { rows: integer('h', query.h) ?? 24, columns: integer('w', query.w) ?? 80 });
-    return '';
-  });
-  app.delete<Route>('/containers/:id', async ({ params, query }, reply) => {
-    await containers.remove(params.id, { force: flag(query.force), volumes: flag(query.v) });
-    return reply.code(204).send();
-  });
-  app.post<Route>('/containers/:id/wait', async ({ params, query }, reply) => {
-    const condition = query.condition || 'not-running';
-    if (condition !== 'not-running' && condition !== 'next-exit' && condition !== 'removed')
-      throw new GantryError('invalid', `invalid condition: "${condition}"`);
-    const ended = containers.wait(params.id, condition, { signal: clientSignal(reply) });
-    containers.get(params.id); // a 404 comes before the head
-    reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': 'application/json' });
-    // The client waits for the head before it starts the container.
-    reply.raw.flushHeaders();
-    try {
-      const { exitCode, error } = await ended;
-      reply.raw.end(
-        JSON.stringify({ StatusCode: exitCode, ...(error === undefined ? {} : { Error: { Message: error } }) }),
-      );
-    } catch (error) {
-      reply.raw.destroy();
-      if (!(error instanceof GantryError && error.kind === 'cancelled')) onError(error, `waiting for ${params.id}`);
-    }
-    return reply;
-  });
-  app.get<Route>('/containers/:id/logs', async ({ params, query }, reply) => {
-    const container = containers.get(params.id);
-    const [stdout, stderr] = [flag(query.stdout), flag(query.stderr)];
-    if (!stdout && !stderr) throw new GantryError('invalid', 'Bad parameters: you must choose at least one stream');
-    const tail =
-      query.tail === undefined || query.tail === 'all' || query.tail === '' ? undefined : integer('tail', query.tail);
-    const [since, until] = [time(query.since), time(query.until)];
-    const records = containers.logs(params.id, {
-      stdout,
-      stderr,
-      follow: flag(query.follow),
-      signal: clientSignal(reply),
-      ...(tail === undefined || tail < 0 ? {} : { tail }),
-      ...(since === undefined ? {} : { since }),
-      ...(until === undefined ? {} : { until }),
-    });
-    const raw = container.options.terminal ?? false;
-    reply.hijack();
-    reply.raw.writeHead(200, {
-      'content-type': raw ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream',
-    });
-    reply.raw.flushHeaders();
-    try {
-      for await (const { stream, time: at, text } of records) {
-        const data = flag(query.timestamps) ? Buffer.concat([Buffer.from(`${at} `), text]) : text;
-        await write(reply.raw, raw ? data : frame(stream, data));
-      }
-      reply.raw.end();
-    } catch (error) {
-      reply.raw.destroy();
-      onError(error, `logs of ${params.id}`);
-    }
-    return reply;
-  });
-  app.get<Route>('/containers/:id/top', async ({ params, query }) => {
+  routes.add<Route>(top, async ({ params, query }) => {
     const columns = psColumns(query.ps_args);
     const rows = await containers.top(params.id);
     return {
@@ -183,81 +255,22 @@ export function containersApi(app: FastifyInstance, deps: ApiDeps): void {
       Processes: rows.map((row) => columns.map(({ show }) => show(row))),
     };
   });
-  app.get<Route>('/containers/:id/changes', async ({ params }) =>
+  routes.add<Route>(changes, async ({ params }) =>
     (await containers.changes(params.id)).map(({ path, kind }) => ({
       Path: path,
       Kind: { modified: 0, added: 1, deleted: 2 }[kind],
     })),
   );
-  app.get<Route>('/containers/:id/export', async ({ params }, reply) =>
+  routes.add<Route>(exportRoute, async ({ params }, reply) =>
     reply.type('application/x-tar').send(await containers.export(params.id)),
   );
-  app.get<Route>('/gantry/containers/:id/spans', async ({ params }) => containers.spans(params.id));
+  routes.add<Route>(spans, async ({ params }) => containers.spans(params.id));
+}
 
-  app.post<Route & { Body: Record<string, unknown> }>('/containers/:id/exec', async ({ params, body }, reply) => {
-    const b = body as {
-      Cmd?: string[];
-      Env?: string[] | null;
-      WorkingDir?: string;
-      User?: string;
-      Tty?: boolean;
-      AttachStdin?: boolean;
-      AttachStdout?: boolean;
-      AttachStderr?: boolean;
-      Privileged?: boolean;
-    };
-    const id = await containers.createExec(params.id, {
-      command: b.Cmd ?? [],
-      ...(b.Env ? { env: b.Env } : {}),
-      ...(b.WorkingDir ? { workingDir: b.WorkingDir } : {}),
-      ...(b.User ? { user: b.User } : {}),
-      terminal: b.Tty ?? false,
-      attachStdin: b.AttachStdin ?? false,
-      attachStdout: b.AttachStdout ?? false,
-      attachStderr: b.AttachStderr ?? false,
-      privileged: b.Privileged ?? false,
-    });
-    return reply.code(201).send({ Id: id });
-  });
-  // Clients that want streams ask for an upgrade (hijack.ts), or take them as the body of a plain reply.
-  app.post<Route>('/containers/:id/attach', async (request, reply) => {
-    const { searchParams } = new URL(request.raw.url ?? '/', 'http://engine');
-    await serveAttach(deps, request.params.id, searchParams, asBody(request, reply));
-    return reply;
-  });
-  app.post<Route & { Body: ExecStartBody }>('/exec/:id/start', async (request, reply) => {
-    const { params, body } = request;
-    if (!body.Detach) await serveExec(deps, params.id, body, asBody(request, reply));
-    else {
-      await startDetached(deps, params.id, body);
-      return '';
-    }
-    return reply;
-  });
-  app.post<Route>('/exec/:id/resize', async ({ params, query }) => {
-    await containers.resizeExec(params.id, { rows: integer('h', query.h) ?? 24, columns: integer('w', query.w) ?? 80 });
-    return '';
-  });
-  app.get<Route>('/exec/:id/json', async ({ params }) => {
-    const exec = containers.getExec(params.id);
-    const [entrypoint = '', ...args] = exec.options.command;
-    return {
-      ID: exec.id,
-      ContainerID: exec.containerId,
-      Running: exec.running,
-      ExitCode: exec.exitCode ?? null,
-      Pid: exec.pid ?? 0,
-      OpenStdin: exec.options.attachStdin ?? false,
-      OpenStdout: exec.options.attachStdout ?? false,
-      OpenStderr: exec.options.attachStderr ?? false,
-      CanRemove: false,
-      DetachKeys: '',
-      ProcessConfig: {
-        tty: exec.options.terminal ?? false,
-        entrypoint,
-        arguments: args,
-        privileged: exec.options.privileged ?? false,
-      },
-    };
-  });
+/** @throws GantryError invalid where rows or columns are missing or no sizes */
+export function sizeOf({ h, w }: Query): { rows: number; columns: number } {
+  const [rows, columns] = [integerOf('h', h), integerOf('w', w)];
+  if (rows === undefined || columns === undefined || rows < 0 || columns < 0 || rows > 65535 || columns > 65535)
+    throw new GantryError('invalid', `invalid terminal size h="${h ?? ''}" w="${w ?? ''}"; give rows and columns`);
+  return { rows, columns };
 }

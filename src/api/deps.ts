@@ -29,4 +29,6 @@ export interface HostFacts {
   readonly defaultRuntime: string;
   readonly cgroupVersion: '1' | '2';
   readonly version: string;
+  /** What is told of the daemon's own configuration, e.g. a socket that is open to everybody. */
+  readonly warnings: readonly string[];
 }

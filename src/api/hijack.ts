@@ -1,13 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import { checkedMinor, versionOf, withoutVersion } from './api-version.ts';
 import { type ExecStartBody, serveAttach, serveExec, startDetached, streamType } from './attach-streams.ts';
+import { jsonOf } from './build-request.ts';
 import type { ClientSessions } from './build-sessions.ts';
 import type { ApiDeps } from './deps.ts';
 import { statusOfKind } from './error-status.ts';
+import type { Query } from './query.ts';
+import { execStartBody } from './schema/container.ts';
+import { given, mismatch } from './schema/mismatch.ts';
+import { acceptWebSocket } from './websocket.ts';
 
-const upgraded = (raw: boolean) =>
-  `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${streamType(raw)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
+const upgraded = (type: string) =>
+  `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
 
 const bodyLimit = 1024 * 1024;
 
@@ -24,32 +30,40 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** `Upgrade: tcp` requests: attach and exec start take the connection over (Engine API: ContainerAttach, ExecStart). */
+/**
+ * Requests with `Upgrade`: attach and exec start take the connection over, by TCP or (attach) by WebSocket
+ * (Engine API: ContainerAttach, ContainerAttachWebsocket, ExecStart).
+ */
 export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions) {
   const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const url = new URL(request.url ?? '/', 'http://engine');
-    const path = url.pathname.replace(/^\/v\d+\.\d+/, '');
+    const minor = checkedMinor(versionOf(request.url ?? '/'));
+    const url = new URL(withoutVersion(request.url ?? '/'), 'http://engine');
+    const path = url.pathname;
+    const query: Query = Object.fromEntries(url.searchParams);
     if (head.length > 0) socket.unshift(head);
     const body = await bodyOf(request);
-    const attach = /^\/containers\/([^/]+)\/attach$/.exec(path);
+    const attach = /^\/containers\/([^/]+)\/attach(\/ws)?$/.exec(path);
     const agent = /^\/gantry\/build\/([^/]+)\/agents\/([^/]+)$/.exec(path);
     const exec = /^\/exec\/([^/]+)\/start$/.exec(path);
-    const open = (raw: boolean) => {
-      socket.write(upgraded(raw));
+    const takeOver = (raw: boolean) => {
+      socket.write(upgraded(streamType(raw, minor)));
       return { input: socket, output: socket };
     };
-    if (attach !== null && request.method === 'POST') {
-      await serveAttach(deps, decodeURIComponent(attach[1] ?? ''), url.searchParams, open);
-    } else if (exec !== null && request.method === 'POST') {
-      const asked = JSON.parse(body || '{}') as ExecStartBody;
-      const id = decodeURIComponent(exec[1] ?? '');
-      if (asked.Detach) {
-        await startDetached(deps, id, asked);
+    if (attach?.[2] !== undefined && request.method === 'GET') {
+      // Before 1.42 all streams, whatever was asked for.
+      const asked = minor < 42 ? { ...query, stdin: '1', stdout: '1', stderr: '1' } : query;
+      await serveAttach(deps, nameIn(attach[1]), asked, () => acceptWebSocket(request, socket), true);
+    } else if (attach !== null && request.method === 'POST')
+      await serveAttach(deps, nameIn(attach[1]), query, takeOver);
+    else if (exec !== null && request.method === 'POST') {
+      const options = parsed(body);
+      if (options.Detach) {
+        await startDetached(deps, nameIn(exec[1]), options);
         socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
-      } else await serveExec(deps, id, asked, open);
+      } else await serveExec(deps, nameIn(exec[1]), options, takeOver);
     } else if (agent !== null && request.method === 'POST') {
-      socket.write(upgraded(true));
-      buildSessions.get(agent[1] ?? '').offerAgent(decodeURIComponent(agent[2] ?? ''), socket);
+      socket.write(upgraded(streamType(true, minor)));
+      buildSessions.get(agent[1] ?? '').offerAgent(nameIn(agent[2]), socket);
     } else throw new GantryError('not-found', `${request.method} ${path} cannot be upgraded`);
   };
   return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -64,4 +78,14 @@ export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions
         );
     });
   };
+}
+
+const nameIn = (part: string | undefined): string => decodeURIComponent(part ?? '');
+
+/** @throws GantryError invalid */
+function parsed(body: string): ExecStartBody {
+  const value = jsonOf<object>('body', body, {});
+  const wrong = mismatch(execStartBody.json, value);
+  if (wrong !== undefined) throw new GantryError('invalid', `invalid request: ${wrong}`);
+  return given(execStartBody.json, value) as ExecStartBody;
 }

@@ -12,21 +12,49 @@ export const imageSummary = (image: Image, containers: number, shared = -1) => (
   SharedSize: shared,
   Labels: image.config.config?.Labels ?? null,
   Containers: containers,
+  Descriptor: image.manifest,
 });
 
-/** `docker image inspect`. */
+/** The one manifest that an image has here, as an index would list it. */
+export const manifestSummary = (image: Image, containers: readonly string[]) => {
+  const { os, architecture, variant } = image.config;
+  const content = image.manifest.size + image.layers.reduce((sum, { size }) => sum + size, 0);
+  return {
+    ID: image.manifest.digest,
+    Descriptor: image.manifest,
+    Available: true,
+    Size: { Total: content + image.size, Content: content },
+    Kind: 'image',
+    ImageData: {
+      Platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
+      Containers: containers,
+      Size: { Unpacked: image.size },
+    },
+  };
+};
+
+const filled = <T extends object>(fields: T): Partial<T> =>
+  Object.fromEntries(
+    Object.entries(fields).filter(
+      ([, value]) =>
+        value !== '' &&
+        value !== null &&
+        value !== undefined &&
+        !(typeof value === 'object' && Object.keys(value).length === 0),
+    ),
+  ) as Partial<T>;
+
+/** `docker image inspect`: what is empty is left out. */
 export const imageInspection = (image: Image, driver: string) => ({
   Id: image.id,
   RepoTags: image.tags,
   RepoDigests: image.repoDigests,
-  Parent: '',
-  Comment: image.config.history?.at(-1)?.comment ?? '',
-  Created: image.config.created ?? '',
-  DockerVersion: '',
-  Author: image.config.author ?? '',
-  Config: image.config.config ?? {},
-  // Of versions before 1.45: docker-compose v1 reads the volumes here.
-  ContainerConfig: image.config.config ?? {},
+  ...filled({
+    Comment: image.config.history?.at(-1)?.comment,
+    Created: image.config.created,
+    Author: image.config.author,
+  }),
+  Config: filled(image.config.config ?? {}),
   Architecture: image.config.architecture,
   ...(image.config.variant === undefined ? {} : { Variant: image.config.variant }),
   Os: image.config.os,

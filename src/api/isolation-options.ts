@@ -1,35 +1,16 @@
 import type { ContainerOptions, NamespaceModes } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { asked } from './resource-limits.ts';
+import type { hostConfig } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
-/** The part of HostConfig that says how a container is kept apart from the host, and what of the host it gets. */
-export interface IsolationBody {
-  CapAdd?: string[] | null;
-  CapDrop?: string[] | null;
-  Privileged?: boolean;
-  SecurityOpt?: string[] | null;
-  MaskedPaths?: string[] | null;
-  ReadonlyPaths?: string[] | null;
-  Devices?: { PathOnHost: string; PathInContainer?: string; CgroupPermissions?: string }[] | null;
-  DeviceCgroupRules?: string[] | null;
-  DeviceRequests?: { Driver?: string; Capabilities?: string[][] | null; DeviceIDs?: string[] | null }[] | null;
-  Ulimits?: { Name: string; Soft: number; Hard: number }[] | null;
-  Sysctls?: Record<string, string> | null;
-  ShmSize?: number;
-  OomScoreAdj?: number;
-  GroupAdd?: string[] | null;
-  PidMode?: string;
-  IpcMode?: string;
-  UTSMode?: string;
-  UsernsMode?: string;
-  CgroupnsMode?: string;
-  Annotations?: Record<string, string> | null;
-}
+/** What HostConfig says of how a container is kept apart from the host, and what of the host it gets. */
+export type IsolationBody = ShapeOf<typeof hostConfig>;
 
 function devicesOf(devices: IsolationBody['Devices']): ContainerOptions['devices'] {
-  return devices?.map(({ PathOnHost: hostPath, PathInContainer, CgroupPermissions = 'rwm' }) => {
+  return devices?.map(({ PathOnHost: hostPath = '', PathInContainer, CgroupPermissions = 'rwm' }) => {
     const containerPath = PathInContainer || hostPath;
-    if (!hostPath?.startsWith('/') || !containerPath.startsWith('/'))
+    if (!hostPath.startsWith('/') || !containerPath.startsWith('/'))
       throw new GantryError('invalid', `invalid device "${hostPath}:${containerPath}": paths must be absolute`);
     if (!/^[rwm]{1,3}$/.test(CgroupPermissions))
       throw new GantryError('invalid', `bad mode specified: ${CgroupPermissions}; expected a mix of r, w and m`);
@@ -75,7 +56,7 @@ export function isolationOptionsOf(body: IsolationBody): Partial<ContainerOption
       securityOptions: body.SecurityOpt,
       devices: devicesOf(body.Devices),
       deviceCgroupRules: body.DeviceCgroupRules,
-      ulimits: body.Ulimits?.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
+      ulimits: body.Ulimits?.map(({ Name = '', Soft = 0, Hard = 0 }) => ({ name: Name, soft: Soft, hard: Hard })),
       sysctls: body.Sysctls,
       shmSizeBytes: body.ShmSize,
       oomScoreAdj,

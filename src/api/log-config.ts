@@ -4,7 +4,7 @@ import { GantryError } from '#errors/index.ts';
 /** HostConfig.LogConfig. */
 export interface LogConfigBody {
   Type?: string;
-  Config?: Record<string, string> | null;
+  Config?: Readonly<Record<string, string>>;
 }
 
 const units: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };

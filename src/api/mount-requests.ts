@@ -1,10 +1,12 @@
 import type { MountRequest } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
+import type { mountBody } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
 /** `source:target[:options]` of -v. @throws GantryError invalid */
 export function bindOf(bind: string): MountRequest {
   const [source = '', target, mode = '', ...more] = bind.split(':');
-  if (target === undefined) return { type: 'volume', target: source };
+  if (target === undefined) return { type: 'volume', target: source, mode };
   if (more.length > 0) throw new GantryError('invalid', `invalid volume specification: '${bind}': too many colons`);
   const options = mode.split(',').filter((option) => option !== '');
   const readOnly = options.includes('ro');
@@ -22,6 +24,7 @@ export function bindOf(bind: string): MountRequest {
       type: 'bind',
       source,
       target,
+      mode,
       readOnly,
       createSource: true,
       ...(propagation === undefined ? {} : { propagation }),
@@ -29,34 +32,11 @@ export function bindOf(bind: string): MountRequest {
     };
   if (propagation !== undefined || ownerAs !== undefined)
     throw new GantryError('invalid', `invalid mode "${mode}" in "${bind}": it is for directories of the host only`);
-  return { type: 'volume', source, target, readOnly, noCopy: options.includes('nocopy') };
+  return { type: 'volume', source, target, mode, readOnly, noCopy: options.includes('nocopy') };
 }
 
 /** One of HostConfig.Mounts (--mount). */
-export interface MountBody {
-  Type: string;
-  Source?: string;
-  Target: string;
-  ReadOnly?: boolean;
-  Consistency?: string;
-  BindOptions?: {
-    Propagation?: string;
-    NonRecursive?: boolean;
-    CreateMountpoint?: boolean;
-    ReadOnlyNonRecursive?: boolean;
-    ReadOnlyForceRecursive?: boolean;
-    /** Gantry's own: who the owner of the directory is in the container. */
-    OwnerAs?: number;
-  } | null;
-  VolumeOptions?: {
-    NoCopy?: boolean;
-    Labels?: Record<string, string> | null;
-    DriverConfig?: { Name?: string; Options?: Record<string, string> | null } | null;
-    Subpath?: string;
-  } | null;
-  TmpfsOptions?: { SizeBytes?: number; Mode?: number; Options?: string[][] | null } | null;
-  ImageOptions?: { Subpath?: string } | null;
-}
+export type MountBody = ShapeOf<typeof mountBody>;
 
 /** A tmpfs of --mount as one of --tmpfs: `size=…,mode=…`. */
 const tmpfsText = ({ ReadOnly, TmpfsOptions }: MountBody): string =>
@@ -69,7 +49,7 @@ const tmpfsText = ({ ReadOnly, TmpfsOptions }: MountBody): string =>
 
 /** A bind, volume or image of --mount. @throws GantryError invalid, unsupported, not-found */
 export function mountOf(mount: MountBody): MountRequest {
-  const { Type: type, Target: target, Source: source, ReadOnly: readOnly = false } = mount;
+  const { Type: type = '', Target: target = '', Source: source, ReadOnly: readOnly = false } = mount;
   const foreign = (['Bind', 'Volume', 'Tmpfs', 'Image'] as const).find(
     (kind) => mount[`${kind}Options`] && kind.toLowerCase() !== type,
   );
@@ -97,7 +77,7 @@ export function mountOf(mount: MountBody): MountRequest {
   }
 }
 
-function bindDetails({ BindOptions: bind, ReadOnly: readOnly, Target: target }: MountBody): Partial<MountRequest> {
+function bindDetails({ BindOptions: bind, ReadOnly: readOnly, Target: target = '' }: MountBody): Partial<MountRequest> {
   if (bind?.ReadOnlyForceRecursive && (!readOnly || bind.ReadOnlyNonRecursive))
     throw new GantryError(
       'invalid',
@@ -126,6 +106,43 @@ function volumeDetails({ VolumeOptions: volume }: MountBody): Partial<MountReque
   };
 }
 
+/** What -v asked for, as inspect shows it. */
+export const bindsShape = (mounts: readonly MountRequest[] | undefined): readonly string[] | null => {
+  const binds = (mounts ?? []).filter(({ source, mode }) => source !== undefined && mode !== undefined);
+  return binds.length === 0
+    ? null
+    : binds.map(({ source, target, mode }) => `${source}:${target}${mode === '' ? '' : `:${mode}`}`);
+};
+
+/** What --mount asked for, as inspect shows it; undefined where it asked for nothing. */
+export function mountsShape(mounts: readonly MountRequest[] | undefined): readonly MountBody[] | undefined {
+  const asked = (mounts ?? []).filter(({ mode }) => mode === undefined);
+  return asked.length === 0 ? undefined : asked.map(mountShape);
+}
+
+const optionsOf = <K extends string, V extends object>(key: K, value: V): { [P in K]?: V } =>
+  Object.keys(value).length === 0 ? {} : ({ [key]: value } as { [P in K]?: V });
+
+const mountShape = (mount: MountRequest): MountBody => ({
+  Type: mount.type,
+  ...(mount.source === undefined ? {} : { Source: mount.source }),
+  Target: mount.target,
+  ...(mount.readOnly ? { ReadOnly: true } : {}),
+  ...optionsOf('BindOptions', {
+    ...(mount.propagation === undefined ? {} : { Propagation: mount.propagation }),
+    ...(mount.nonRecursive ? { NonRecursive: true } : {}),
+    ...(mount.writableBelow ? { ReadOnlyNonRecursive: true } : {}),
+    ...(mount.createSource ? { CreateMountpoint: true } : {}),
+    ...(mount.ownerAs === undefined ? {} : { OwnerAs: mount.ownerAs }),
+  }),
+  ...optionsOf('VolumeOptions', {
+    ...(mount.noCopy ? { NoCopy: true } : {}),
+    ...(mount.labels === undefined ? {} : { Labels: mount.labels }),
+    ...(mount.volumeOptions === undefined ? {} : { DriverConfig: { Name: 'local', Options: mount.volumeOptions } }),
+    ...(mount.subpath === undefined ? {} : { Subpath: mount.subpath }),
+  }),
+});
+
 /** All tmpfs mounts by target, of --tmpfs and of --mount; undefined where there are none. */
 export function tmpfsOf(
   given: Readonly<Record<string, string>> | null | undefined,
@@ -133,7 +150,7 @@ export function tmpfsOf(
 ): Readonly<Record<string, string>> | undefined {
   const more = (mounts ?? [])
     .filter(({ Type }) => Type === 'tmpfs')
-    .map((mount) => [mount.Target, tmpfsText(mount)] as const);
+    .map((mount) => [mount.Target ?? '', tmpfsText(mount)] as const);
   const all = { ...given, ...Object.fromEntries(more) };
   return Object.keys(all).length === 0 ? undefined : all;
 }

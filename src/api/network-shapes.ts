@@ -1,12 +1,10 @@
 import type { Container, NetworkRequest } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { CreateNetwork, Endpoint, Network } from '#network/index.ts';
+import type { endpointBody, networkBody } from './schema/network.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
 const modeOf = (container: Container) => container.options.networkMode ?? 'bridge';
-
-/** The endpoint that inspect shows at its top: the default bridge's, as Docker does. */
-const onBridge = (container: Container): Endpoint | undefined =>
-  container.endpoints?.find(({ networkName }) => networkName === 'bridge');
 
 /** NetworkSettings.Networks of a container, by the networks' names. */
 export function networksOf(container: Container): Record<string, object> {
@@ -47,6 +45,7 @@ function endpointShape(request: NetworkRequest, networkId: string, endpoint: End
     NetworkID: networkId,
     ...addressesOf(endpoint),
     DriverOpts: null,
+    GwPriority: 0,
     DNSNames: endpoint === undefined || endpoint.networkName === 'bridge' ? null : endpoint.names,
   };
 }
@@ -56,7 +55,6 @@ export const publishedOf = (container: Container) => (container.endpoints ?? [])
 
 /** NetworkSettings of GET /containers/{id}/json. */
 export function networkSettingsOf(container: Container) {
-  const endpoint = onBridge(container);
   const published = publishedOf(container);
   const name = (port: (typeof published)[number]) => `${port.containerPort}/${port.protocol}`;
   const ports = Object.fromEntries(
@@ -69,18 +67,26 @@ export function networkSettingsOf(container: Container) {
     }),
   );
   return {
-    Bridge: '',
     SandboxID: 'pid' in container.state ? container.id : '',
     SandboxKey: 'pid' in container.state ? `/proc/${container.state.pid}/ns/net` : '',
     Ports: container.endpoints === undefined ? {} : ports,
-    ...addressesOf(endpoint),
     Networks: networksOf(container),
   };
 }
 
+const withLength = (address: string | undefined, prefixLength: number | undefined): string =>
+  address === undefined || address === '' ? '' : `${address}/${prefixLength ?? 0}`;
+
+const memberShape = (endpoint: Endpoint) => ({
+  Name: endpoint.ownerName,
+  EndpointID: endpoint.id,
+  MacAddress: endpoint.mac,
+  IPv4Address: withLength(endpoint.address, endpoint.prefixLength),
+  IPv6Address: withLength(endpoint.address6, endpoint.prefixLength6),
+});
+
 /** GET /networks and GET /networks/{id}. `endpoints` are left out of lists. */
 export function networkShape(network: Network, endpoints: readonly Endpoint[] | undefined) {
-  const length = (address: string, prefixLength: number | undefined) => `${address}/${prefixLength ?? 0}`;
   return {
     Name: network.name,
     Id: network.id,
@@ -104,21 +110,14 @@ export function networkShape(network: Network, endpoints: readonly Endpoint[] | 
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
-    Containers: Object.fromEntries(
-      (endpoints ?? []).map((endpoint) => [
-        endpoint.owner,
-        {
-          Name: endpoint.ownerName,
-          EndpointID: endpoint.id,
-          MacAddress: endpoint.mac,
-          IPv4Address: endpoint.address === '' ? '' : length(endpoint.address, endpoint.prefixLength),
-          IPv6Address: endpoint.address6 === undefined ? '' : length(endpoint.address6, endpoint.prefixLength6),
-        },
-      ]),
-    ),
     Options: network.options,
     Labels: network.labels,
-    ...(endpoints === undefined ? {} : { Gantry: { Reach: reachOf(network, endpoints) } }),
+    ...(endpoints === undefined
+      ? {}
+      : {
+          Containers: Object.fromEntries(endpoints.map((endpoint) => [endpoint.owner, memberShape(endpoint)])),
+          Gantry: { Reach: reachOf(network, endpoints) },
+        }),
   };
 }
 
@@ -156,34 +155,7 @@ export function reachFrom(hostAddress: string): string {
   return hostAddress.startsWith('127.') ? 'this host only' : `every host that reaches ${hostAddress}`;
 }
 
-/** The body of POST /networks/create. */
-export interface NetworkBody {
-  Name?: string;
-  Driver?: string;
-  Internal?: boolean;
-  Attachable?: boolean;
-  Ingress?: boolean;
-  ConfigOnly?: boolean;
-  ConfigFrom?: { Network?: string } | null;
-  Scope?: string;
-  EnableIPv4?: boolean | null;
-  EnableIPv6?: boolean | null;
-  IPAM?: {
-    Driver?: string;
-    Options?: Record<string, string> | null;
-    Config?:
-      | {
-          Subnet?: string;
-          IPRange?: string;
-          Gateway?: string;
-          AuxiliaryAddresses?: Record<string, string> | null;
-          AuxAddress?: Record<string, string> | null;
-        }[]
-      | null;
-  } | null;
-  Options?: Record<string, string> | null;
-  Labels?: Record<string, string> | null;
-}
+export type NetworkBody = ShapeOf<typeof networkBody>;
 
 /** @throws GantryError unsupported for what belongs to a swarm, and for other address management */
 export function createNetworkOf(body: NetworkBody): CreateNetwork {
@@ -221,14 +193,7 @@ export function createNetworkOf(body: NetworkBody): CreateNetwork {
 }
 
 /** What a container asks of one network: EndpointConfig of connect, and of NetworkingConfig at create. */
-export interface EndpointBody {
-  IPAMConfig?: { IPv4Address?: string; IPv6Address?: string; LinkLocalIPs?: string[] | null } | null;
-  Links?: string[] | null;
-  Aliases?: string[] | null;
-  MacAddress?: string;
-  DriverOpts?: Record<string, string> | null;
-  GwPriority?: number;
-}
+export type EndpointBody = ShapeOf<typeof endpointBody>;
 
 /** @throws GantryError unsupported, naming the setting */
 export function networkRequestOf(body: EndpointBody | null | undefined): NetworkRequest {

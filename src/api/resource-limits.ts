@@ -1,34 +1,10 @@
 import type { DeviceRate, ResourceOptions } from '#engine/index.ts';
+import type { throttle, updateBody } from './schema/container.ts';
+import type { ShapeOf } from './schema/schema.ts';
 
-/** A rate of a block device as the API has it. */
-interface Throttle {
-  Path: string;
-  Rate: number;
-}
-
-/** The part of HostConfig, and the body of an update, that limits what a container takes (Engine API: Resources). */
-export interface ResourcesBody {
-  Memory?: number;
-  MemorySwap?: number;
-  MemoryReservation?: number;
-  MemorySwappiness?: number | null;
-  OomKillDisable?: boolean | null;
-  NanoCpus?: number;
-  CpuShares?: number;
-  CpuQuota?: number;
-  CpuPeriod?: number;
-  CpuRealtimePeriod?: number;
-  CpuRealtimeRuntime?: number;
-  CpusetCpus?: string;
-  CpusetMems?: string;
-  PidsLimit?: number | null;
-  BlkioWeight?: number;
-  BlkioWeightDevice?: { Path: string; Weight: number }[] | null;
-  BlkioDeviceReadBps?: Throttle[] | null;
-  BlkioDeviceWriteBps?: Throttle[] | null;
-  BlkioDeviceReadIOps?: Throttle[] | null;
-  BlkioDeviceWriteIOps?: Throttle[] | null;
-}
+/** Limits on what a container takes: a part of HostConfig, and the body of an update (Engine API: Resources). */
+export type ResourcesBody = Omit<ShapeOf<typeof updateBody>, 'RestartPolicy'>;
+type Throttle = ShapeOf<typeof throttle>;
 
 /** The fields of those that are asked: absent, null and zero mean they are not. */
 export function asked<T extends object>(
@@ -42,7 +18,7 @@ export function asked<T extends object>(
 }
 
 const rates = (list: readonly Throttle[] | null | undefined): readonly DeviceRate[] | undefined =>
-  list?.map(({ Path, Rate }) => ({ path: Path, rate: Rate }));
+  list?.map(({ Path = '', Rate = 0 }) => ({ path: Path, rate: Rate }));
 
 /** Limits in the engine's words. A swappiness of -1 is Docker's way not to ask; 0 is a swappiness. */
 export function resourceOptionsOf(body: ResourcesBody): ResourceOptions {
@@ -63,7 +39,10 @@ export function resourceOptionsOf(body: ResourcesBody): ResourceOptions {
       cpusetMems: body.CpusetMems,
       pidsLimit: body.PidsLimit,
       blockIoWeight: body.BlkioWeight,
-      blockIoWeightDevices: body.BlkioWeightDevice?.map(({ Path, Weight }) => ({ path: Path, weight: Weight })),
+      blockIoWeightDevices: body.BlkioWeightDevice?.map(({ Path = '', Weight = 0 }) => ({
+        path: Path,
+        weight: Weight,
+      })),
       blockIoReadBps: rates(body.BlkioDeviceReadBps),
       blockIoWriteBps: rates(body.BlkioDeviceWriteBps),
       blockIoReadIops: rates(body.BlkioDeviceReadIOps),

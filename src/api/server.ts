@@ -1,25 +1,34 @@
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { isGantryError, messageOf } from '#errors/index.ts';
+import { apiVersion, withoutVersion } from './api-version.ts';
 import { archiveApi } from './archive-api.ts';
 import { buildApi } from './build-api.ts';
+import { containerStreamsApi } from './container-streams-api.ts';
 import { containersApi } from './containers-api.ts';
 import type { ApiDeps } from './deps.ts';
 import { statusOfKind } from './error-status.ts';
+import { execApi } from './exec-api.ts';
 import { createHijackHandler } from './hijack.ts';
 import { imagesApi } from './images-api.ts';
 import { networksApi } from './networks-api.ts';
+import { describeApi } from './openapi.ts';
+import { createRoutes, json } from './operation.ts';
+import { outside } from './outside-api.ts';
+import { registryApi } from './registry-api.ts';
+import { anything } from './schema/schema.ts';
+import { statsApi } from './stats-api.ts';
 import { storageApi } from './storage-api.ts';
-import { apiVersion, systemApi } from './system-api.ts';
+import { systemApi } from './system-api.ts';
 import { volumesApi } from './volumes-api.ts';
 
-/** Operations of the Engine API that are understood and not built. */
-const notBuilt = /^\/(?:session|grpc|images\/search|distribution\/|plugins|containers\/[^/]+\/attach\/ws)/;
-
-/** The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it. */
+/**
+ * The Docker Engine API over the engine. Every path answers with and without a `/v1.NN` before it; what it answers is told
+ * at /openapi.json.
+ */
 export function createApiServer(deps: ApiDeps): FastifyInstance {
   const app = fastify({
-    rewriteUrl: (request) => (request.url ?? '/').replace(/^\/v\d+\.\d+(?=\/)/, ''),
+    rewriteUrl: (request) => withoutVersion(request.url ?? '/'),
     bodyLimit: 8 * 1024 * 1024,
     routerOptions: { maxParamLength: 512 },
     forceCloseConnections: true,
@@ -39,6 +48,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     reply
       .header('api-version', apiVersion)
       .header('server', `Gantry/${deps.host.version} (linux)`)
+      .header('docker-experimental', 'false')
       .header('ostype', 'linux');
   });
   // Docker's client reads an error's body only where this header says exactly that.
@@ -53,19 +63,33 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     if (!known && status >= 500) deps.onError(error, `${request.method} ${request.url}`);
     return reply.code(status).send({ message: messageOf(error) });
   });
-  app.setNotFoundHandler((request, reply) =>
-    notBuilt.test(request.url)
-      ? reply.code(501).send({ message: `${request.method} ${request.url}: not supported yet` })
-      : reply.code(404).send({ message: `page not found: ${request.method} ${request.url}` }),
+  app.setNotFoundHandler(async (request, reply) => reply.send(outside(request.method, request.url)));
+
+  const routes = createRoutes(app);
+  systemApi(routes, deps);
+  containersApi(routes, deps);
+  containerStreamsApi(routes, deps);
+  statsApi(routes, deps);
+  execApi(routes, deps);
+  archiveApi(routes, deps);
+  imagesApi(routes, deps);
+  registryApi(routes, deps);
+  storageApi(routes, deps);
+  networksApi(routes, deps);
+  volumesApi(routes, deps);
+  const buildSessions = buildApi(routes, deps);
+  routes.add(
+    {
+      id: 'GantryDescription',
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'This description',
+      answers: { 200: json(anything()) },
+    },
+    async () => describeApi(routes.operations, deps.host.version),
   );
-  systemApi(app, deps);
-  containersApi(app, deps);
-  archiveApi(app, deps);
-  imagesApi(app, deps);
-  storageApi(app, deps);
-  networksApi(app, deps);
-  volumesApi(app, deps);
-  const buildSessions = buildApi(app, deps);
+  routes.finish();
+
   const taken = new Set<Duplex>();
   app.server.on('upgrade', (_request, socket: Duplex) => {
     taken.add(socket);

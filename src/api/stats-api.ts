@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
 import type { ContainerStats } from '#engine/index.ts';
 import { isGantryError } from '#errors/index.ts';
 import type { ApiDeps } from './deps.ts';
+import { itemFor, lines, type Operation, type Routes } from './operation.ts';
 import { flag, type Query } from './query.ts';
+import { statsResponse } from './schema/container.ts';
+import { flag as boolean } from './schema/schema.ts';
 import { clientSignal, write } from './streams.ts';
 
 /** Nanoseconds that all processors together have spent, from /proc/stat; its unit is a hundredth of a second. */
@@ -95,8 +97,20 @@ function readingOf(stats: ContainerStats, system: number): Reading {
   };
 }
 
+const stats: Operation = {
+  id: 'ContainerStats',
+  method: 'GET',
+  path: '/containers/{id}/stats',
+  summary: 'What a container takes, every second',
+  query: {
+    stream: boolean('false: once, after two readings'),
+    'one-shot': { ...boolean('With stream=false: one reading, at once'), since: '1.41' },
+  },
+  answers: { 200: lines(statsResponse) },
+};
+
 /** GET /containers/{id}/stats: readings a second apart, each with the one before it (Engine API: ContainerStats). */
-export function statsApi(app: FastifyInstance, { containers, onError }: Pick<ApiDeps, 'containers' | 'onError'>): void {
+export function statsApi(routes: Routes, { containers, onError }: Pick<ApiDeps, 'containers' | 'onError'>): void {
   const read = async (id: string): Promise<Reading> => {
     try {
       const [stats, system] = await Promise.all([containers.stats(id), systemNanoseconds()]);
@@ -109,6 +123,7 @@ export function statsApi(app: FastifyInstance, { containers, onError }: Pick<Api
   const shape = (id: string, name: string, now: Reading, before: Reading) => ({
     name: `/${name}`,
     id,
+    os_type: 'linux',
     read: now.read,
     preread: before.read,
     num_procs: 0,
@@ -117,7 +132,9 @@ export function statsApi(app: FastifyInstance, { containers, onError }: Pick<Api
     precpu_stats: before.cpu,
     ...now.rest,
   });
-  app.get<{ Params: { id: string }; Querystring: Query }>('/containers/:id/stats', async ({ params, query }, reply) => {
+  routes.add<{ Params: { id: string }; Querystring: Query }>(stats, async (request, reply) => {
+    const { params, query } = request;
+    const line = (value: object) => `${JSON.stringify(itemFor(request, value))}\n`;
     const { id, name } = containers.get(params.id);
     const signal = clientSignal(reply);
     let before = await read(id);
@@ -129,11 +146,11 @@ export function statsApi(app: FastifyInstance, { containers, onError }: Pick<Api
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': 'application/json' });
     try {
-      await write(reply.raw, `${JSON.stringify(shape(id, name, before, nothing))}\n`);
+      await write(reply.raw, line(shape(id, name, before, nothing)));
       for (;;) {
         await sleep(1000, undefined, { signal });
         const now = await read(id);
-        await write(reply.raw, `${JSON.stringify(shape(id, name, now, before))}\n`);
+        await write(reply.raw, line(shape(id, name, now, before)));
         before = now;
       }
     } catch (error) {

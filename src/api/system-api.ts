@@ -1,31 +1,47 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, release, totalmem } from 'node:os';
-import type { FastifyInstance } from 'fastify';
-import { GantryError } from '#errors/index.ts';
+import { apiVersion, minApiVersion } from './api-version.ts';
 import type { ApiDeps } from './deps.ts';
+import { filtersOf, itemFor, json, lines, type Operation, plain, type Routes } from './operation.ts';
 import { filters, type Query, time } from './query.ts';
+import { text } from './schema/schema.ts';
+import { eventMessage, systemInfo, systemVersion } from './schema/system.ts';
 import { clientSignal, write } from './streams.ts';
 
-export const apiVersion = '1.48';
-export const minApiVersion = '1.24';
 const arch = process.arch === 'x64' ? 'amd64' : process.arch;
 const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
 
+/** A proxy of the environment, without who may use it. */
+const proxyOf = (name: string): string =>
+  (process.env[name] ?? process.env[name.toLowerCase()] ?? '').replace(/\/\/[^@/]*@/, '//xxxxx:xxxxx@');
+
+const eventFilters = ['type', 'event', 'container'];
+
 /** ping, version, info and events. */
-export function systemApi(app: FastifyInstance, { containers, images, events, host, onError }: ApiDeps): void {
+export function systemApi(routes: Routes, { containers, images, events, host, onError }: ApiDeps): void {
   const ping = {
-    'api-version': apiVersion,
     'docker-experimental': 'false',
-    ostype: 'linux',
     'builder-version': '1',
-    'cache-control': 'no-cache',
+    swarm: 'inactive',
+    'cache-control': 'no-cache, no-store, must-revalidate',
+    pragma: 'no-cache',
   };
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/_ping',
-    handler: async (_request, reply) => reply.headers(ping).type('text/plain; charset=utf-8').send('OK'),
-  });
-  app.get('/version', async () => ({
+  for (const [method, id] of [
+    ['GET', 'SystemPing'],
+    ['HEAD', 'SystemPingHead'],
+  ] as const)
+    routes.add(
+      { id, method, path: '/_ping', summary: 'Whether the engine answers', answers: { 200: plain } },
+      async (_request, reply) => reply.headers(ping).type('text/plain; charset=utf-8').send('OK'),
+    );
+  const versionRoute: Operation = {
+    id: 'SystemVersion',
+    method: 'GET',
+    path: '/version',
+    summary: 'Versions of the engine and its API',
+    answers: { 200: json(systemVersion) },
+  };
+  routes.add(versionRoute, async () => ({
     Platform: { Name: 'Gantry' },
     Components: [
       {
@@ -51,7 +67,14 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
     KernelVersion: release(),
     BuildTime: '',
   }));
-  app.get('/info', async () => {
+  const infoRoute: Operation = {
+    id: 'SystemInfo',
+    method: 'GET',
+    path: '/info',
+    summary: 'What the engine is, and on what it runs',
+    answers: { 200: json(systemInfo) },
+  };
+  routes.add(infoRoute, async () => {
     const all = containers.list();
     const count = (status: string) => all.filter((c) => c.state.status === status).length;
     const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '');
@@ -67,7 +90,7 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
       Plugins: {
         Volume: ['local'],
         Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
-        Authorization: null,
+        Authorization: [],
         Log: ['json-file', 'none'],
       },
       MemoryLimit: true,
@@ -80,7 +103,9 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
       IPv4Forwarding: true,
       Debug: false,
       OomKillDisable: false,
+      NFd: (await readdir('/proc/self/fd')).length,
       NGoroutines: 0,
+      NEventsListener: 0,
       LoggingDriver: 'json-file',
       CgroupDriver: 'cgroupfs',
       CgroupVersion: host.cgroupVersion,
@@ -92,6 +117,10 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
       Architecture: machine,
       IndexServerAddress: 'https://index.docker.io/v1/',
       RegistryConfig: { InsecureRegistryCIDRs: ['127.0.0.0/8', '::1/128'], IndexConfigs: {}, Mirrors: [] },
+      GenericResources: [],
+      HttpProxy: proxyOf('HTTP_PROXY'),
+      HttpsProxy: proxyOf('HTTPS_PROXY'),
+      NoProxy: proxyOf('NO_PROXY'),
       NCPU: cpus().length,
       MemTotal: totalmem(),
       DockerRootDir: host.dataRoot,
@@ -113,10 +142,29 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
       Isolation: '',
       InitBinary: 'gantry-init',
       SecurityOptions: ['name=seccomp,profile=builtin', 'name=cgroupns'],
-      Warnings: [],
+      ContainerdCommit: { ID: '' },
+      RuncCommit: { ID: '' },
+      InitCommit: { ID: '' },
+      FirewallBackend: { Driver: 'nftables' },
+      DiscoveredDevices: [],
+      CDISpecDirs: [],
+      Warnings: host.warnings,
     };
   });
-  app.get<{ Querystring: Query }>('/events', async ({ query }, reply) => {
+  const eventsRoute: Operation = {
+    id: 'SystemEvents',
+    method: 'GET',
+    path: '/events',
+    summary: 'What happens, as it happens',
+    query: {
+      since: text('Seconds since 1970, or RFC 3339'),
+      until: text('The same; then the answer ends'),
+      filters: filtersOf(...eventFilters),
+    },
+    answers: { 200: lines(eventMessage) },
+  };
+  routes.add<{ Querystring: Query }>(eventsRoute, async (request, reply) => {
+    const { query } = request;
     const wanted = filters(query.filters);
     const [since, until] = [time(query.since), time(query.until)];
     const controller = new AbortController();
@@ -136,7 +184,7 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
         const seconds = Math.floor(event.time.getTime() / 1000);
         await write(
           reply.raw,
-          `${JSON.stringify({ status: event.action, id: event.id, from: event.attributes.image, Type: event.type, Action: event.action, Actor: { ID: event.id, Attributes: event.attributes }, scope: 'local', time: seconds, timeNano: event.time.getTime() * 1e6 })}\n`,
+          `${JSON.stringify(itemFor(request, { Type: event.type, Action: event.action, Actor: { ID: event.id, Attributes: event.attributes }, scope: 'local', time: seconds, timeNano: event.time.getTime() * 1e6 }))}\n`,
         );
       }
       reply.raw.end();
@@ -148,12 +196,4 @@ export function systemApi(app: FastifyInstance, { containers, images, events, ho
     }
     return reply;
   });
-
-  for (const swarm of ['/swarm', '/nodes', '/services', '/tasks', '/secrets', '/configs'])
-    app.get(swarm, async () => {
-      throw new GantryError(
-        'unavailable',
-        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
-      );
-    });
 }

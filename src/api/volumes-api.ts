@@ -1,24 +1,20 @@
-import type { FastifyInstance } from 'fastify';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Volume } from '#volumes/index.ts';
 import type { ApiDeps } from './deps.ts';
+import { filtersOf, json, type Operation, type Routes } from './operation.ts';
+import { notInSwarm } from './outside-api.ts';
 import { labelsMatch } from './prune-filters.ts';
-import { filters, flag, type Query, refuseFilters } from './query.ts';
+import { filters, flag, type Query } from './query.ts';
+import { flag as boolean, integer, type ShapeOf } from './schema/schema.ts';
+import * as schema from './schema/storage.ts';
 
-interface VolumeBody {
-  Name?: string;
-  Driver?: string;
-  DriverOpts?: Record<string, string> | null;
-  Labels?: Record<string, string> | null;
-  ClusterVolumeSpec?: object | null;
-}
-
+type VolumeBody = ShapeOf<typeof schema.volumeBody>;
 type Route = { Params: { name: string }; Querystring: Query };
 
 /** What docker marks the volumes with that have no name of a person's. */
 const anonymousLabel = 'com.docker.volume.anonymous';
 
-const volumeShape = ({ name, path, created, labels, options, anonymous }: Volume) => ({
+export const volumeShape = ({ name, path, created, labels, options, anonymous }: Volume) => ({
   CreatedAt: created,
   Driver: 'local',
   Labels: anonymous ? { ...labels, [anonymousLabel]: '' } : labels,
@@ -28,15 +24,68 @@ const volumeShape = ({ name, path, created, labels, options, anonymous }: Volume
   Scope: 'local',
 });
 
+const listRoute: Operation = {
+  id: 'VolumeList',
+  method: 'GET',
+  path: '/volumes',
+  summary: 'List volumes',
+  query: { filters: filtersOf('name', 'driver', 'label', 'dangling') },
+  answers: { 200: json(schema.volumeList) },
+};
+
+const create: Operation = {
+  id: 'VolumeCreate',
+  method: 'POST',
+  path: '/volumes/create',
+  summary: 'Create a volume, or find the one of that name',
+  body: json(schema.volumeBody),
+  answers: { 201: json(schema.volume) },
+};
+
+const inspect: Operation = {
+  id: 'VolumeInspect',
+  method: 'GET',
+  path: '/volumes/{name}',
+  summary: 'One volume',
+  answers: { 200: json(schema.volume) },
+};
+
+const update: Operation = {
+  id: 'VolumeUpdate',
+  method: 'PUT',
+  path: '/volumes/{name}',
+  summary: 'Change a volume of a cluster: there are none',
+  since: '1.42',
+  query: { version: integer() },
+  answers: {},
+};
+
+const remove: Operation = {
+  id: 'VolumeDelete',
+  method: 'DELETE',
+  path: '/volumes/{name}',
+  summary: 'Remove a volume',
+  query: { force: boolean('No error where there is none') },
+  answers: { 204: null },
+};
+
+const prune: Operation = {
+  id: 'VolumePrune',
+  method: 'POST',
+  path: '/volumes/prune',
+  summary: 'Remove volumes without a name that no container uses; with the filter all=true also those with one',
+  query: { filters: filtersOf('label', 'label!', 'all') },
+  answers: { 200: json(schema.volumesPruned) },
+};
+
 /** Named volumes. */
-export function volumesApi(app: FastifyInstance, { volumes, events }: ApiDeps): void {
+export function volumesApi(routes: Routes, { volumes, events }: ApiDeps): void {
   const tell = (action: string, name: string) =>
     events.publish({ type: 'volume', action, id: name, attributes: { driver: 'local' } });
   const isDangling = ({ name }: Volume) => volumes.usersOf(name).length === 0;
 
-  app.get<{ Querystring: Query }>('/volumes', async ({ query }) => {
+  routes.add<{ Querystring: Query }>(listRoute, async ({ query }) => {
     const wanted = filters(query.filters);
-    refuseFilters(wanted, ['name', 'driver', 'label', 'dangling']);
     const some = (key: string, fits: (value: string) => boolean) => wanted.get(key)?.some(fits) ?? true;
     const found = volumes
       .list()
@@ -49,12 +98,12 @@ export function volumesApi(app: FastifyInstance, { volumes, events }: ApiDeps): 
       );
     return { Volumes: found.map(volumeShape), Warnings: null };
   });
-  app.get<Route>('/volumes/:name', async ({ params }) => {
+  routes.add<Route>(inspect, async ({ params }) => {
     const found = volumes.get(params.name);
     if (found === undefined) throw new GantryError('not-found', `get ${params.name}: no such volume`);
     return volumeShape(found);
   });
-  app.post<{ Body: VolumeBody }>('/volumes/create', async ({ body }, reply) => {
+  routes.add<{ Body: VolumeBody }>(create, async ({ body }, reply) => {
     if (body.Driver && body.Driver !== 'local')
       throw new GantryError('not-found', `volume driver "${body.Driver}" is not known; only "local" is`);
     if (body.ClusterVolumeSpec)
@@ -69,9 +118,14 @@ export function volumesApi(app: FastifyInstance, { volumes, events }: ApiDeps): 
       ...(body.DriverOpts ? { options: body.DriverOpts } : {}),
     });
     if (known === undefined) tell('create', made.name);
-    return reply.code(201).send(volumeShape(made));
+    reply.code(201);
+    return volumeShape(made);
   });
-  app.delete<Route>('/volumes/:name', async ({ params, query }, reply) => {
+  routes.add<Route>(update, async ({ params }) => {
+    if (volumes.get(params.name) === undefined) throw notInSwarm();
+    throw new GantryError('invalid', `volume ${params.name} is not one of a cluster: it cannot be updated`);
+  });
+  routes.add<Route>(remove, async ({ params, query }, reply) => {
     try {
       await volumes.remove(params.name);
       tell('destroy', params.name);
@@ -81,9 +135,8 @@ export function volumesApi(app: FastifyInstance, { volumes, events }: ApiDeps): 
     }
     return reply.code(204).send();
   });
-  app.post<{ Querystring: Query }>('/volumes/prune', async ({ query }) => {
+  routes.add<{ Querystring: Query }>(prune, async ({ query }) => {
     const wanted = filters(query.filters);
-    refuseFilters(wanted, ['label', 'label!', 'all']);
     const all = wanted.get('all')?.some((yes) => flag(yes)) ?? false;
     const unused = volumes
       .list()

@@ -1,6 +1,6 @@
 import type { Dockerfile } from '#dockerfile/index.ts';
 import type { Platform } from '#oci/index.ts';
-import type { GraphDriver } from '#snapshots/index.ts';
+import type { GraphDriver, MountPoints } from '#snapshots/index.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildArgs } from './build-args.ts';
 import type { BuildCache } from './build-cache.ts';
@@ -8,7 +8,6 @@ import type { BuildRequest, StepRunner } from './builder.ts';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTree } from './context-trees.ts';
 import type { Flights } from './keyed-step.ts';
-import type { MountPoints } from './mount-points.ts';
 import type { StageGraph } from './stage-graph.ts';
 import type { StageState } from './stage-state.ts';
 import type { StepLayers } from './step-layers.ts';

@@ -8,7 +8,7 @@ import { GantryError, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
 import { closeFd, mountDetached } from '#linux/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
-import { type GraphDriver, packTree } from '#snapshots/index.ts';
+import { type GraphDriver, type MountPoints, packTree } from '#snapshots/index.ts';
 import { credentialsFor } from './base-images.ts';
 import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
@@ -21,7 +21,6 @@ import { eachPlatform, platformsOf } from './each-platform.ts';
 import { detachAllBelow } from './host-mounts.ts';
 import type { Flights } from './keyed-step.ts';
 import { makeImages } from './make-images.ts';
-import { createMountPoints } from './mount-points.ts';
 import { listCache, pruneCache } from './prune-cache.ts';
 import { environment } from './run-config.ts';
 import { type Emit, solve } from './solve.ts';
@@ -47,15 +46,15 @@ export function createBuilder(
     readonly content: ContentStore;
     readonly driver: GraphDriver;
     readonly steps: StepRunner;
+    readonly mountPoints: MountPoints;
     readonly root: string;
   },
   { cacheBytes = 10 * 1024 ** 3 }: BuilderOptions = {},
 ): Builder {
-  const { db, images, content, driver, steps, root } = deps;
+  const { db, images, content, driver, steps, mountPoints, root } = deps;
   detachAllBelow(root);
-  for (const name of ['builds', 'mount-points']) rmSync(`${root}/${name}`, { recursive: true, force: true });
+  rmSync(`${root}/builds`, { recursive: true, force: true });
   mkdirSync(`${root}/builds`, { recursive: true, mode: 0o700 });
-  const mountPoints = createMountPoints(`${root}/mount-points`);
   const cacheMounts = createCacheMounts(`${root}/cache-mounts`);
   const cache = createBuildCache(db);
   const memory = createStepMemory(db);

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, stat, writeFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { closeFd, mountDetached, openAt, removeDirectoryAt, SyscallError, unlinkAt } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
+import { withLowest } from '#snapshots/index.ts';
 import type { BuildSession } from './build-session.ts';
-import { withLowest } from './mount-points.ts';
 import { findInRoot } from './tree-paths.ts';
 
 /** Mount points of one step that its image does not have. */

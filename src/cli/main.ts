@@ -66,6 +66,7 @@ async function dispatch(args: readonly string[], values: GlobalValues): Promise<
     : {};
   const engine = createEngineClient(parseEngineHost(host ?? defaultHost, tls), {
     userAgent: `Gantry-Client (linux)`,
+    ...(process.env.DOCKER_API_VERSION ? { apiVersion: process.env.DOCKER_API_VERSION } : {}),
     ...(config.HttpHeaders === undefined ? {} : { headers: config.HttpHeaders }),
     ...(host === undefined && first !== '__complete'
       ? { onUnreachable: async () => (await import('./background-engine.ts')).startBackgroundEngine(defaultHost) }

@@ -13,7 +13,7 @@ const root = mkdtempSync(`${tmpdir()}/gantry-client-`);
 const path = `${root}/engine.sock`;
 const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
 server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-  if (request.url === '/refused') {
+  if (request.url?.endsWith('/refused')) {
     socket.end('HTTP/1.1 409 Conflict\r\nContent-Length: 21\r\n\r\n{"message":"not now"}');
     return;
   }
@@ -31,7 +31,8 @@ after(() => {
 });
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x');
+  const { pathname: versioned, searchParams } = new URL(request.url ?? '/', 'http://x');
+  const [, version = '', pathname] = /^\/v(1\.\d+)(\/.*)$/.exec(versioned) ?? [];
   switch (pathname) {
     case '/echo': {
       const chunks: Buffer[] = [];
@@ -48,6 +49,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     case '/chunks':
       for (let i = 0; i < 3000; i++) response.write(`{"n":${i},"pad":"${'x'.repeat(i % 97)}"}\n`);
       response.end();
+      return;
+    case '/version-1.41':
+      if (version === '1.41') response.end(JSON.stringify({ version }));
+      else
+        response
+          .writeHead(400)
+          .end(`{"message":"client version ${version} is too new. Maximum supported API version is 1.41"}`);
       return;
     case '/none':
       response.writeHead(204).end();
@@ -83,6 +91,13 @@ test('json sends a body and a query, and reads the answer', async () => {
     type: 'application/json',
   });
   assert.equal(await client.json('POST', '/none'), undefined);
+});
+
+test('an older engine is asked in its own newest version, unless one was named', async () => {
+  const fresh = () => createEngineClient({ kind: 'unix', path }, { userAgent: 'test' });
+  assert.deepEqual(await fresh().json('GET', '/version-1.41'), { version: '1.41' });
+  const named = createEngineClient({ kind: 'unix', path }, { userAgent: 'test', apiVersion: '1.45' });
+  await assert.rejects(named.json('GET', '/version-1.41'), { kind: 'invalid', message: /1\.45 is too new/ });
 });
 
 test('stream reads chunks wherever they are cut', async () => {

@@ -53,6 +53,8 @@ export interface EngineClientOptions {
   readonly userAgent: string;
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of the API, in place of the usual one, and no other (DOCKER_API_VERSION). */
+  readonly apiVersion?: string;
   /** Asked once when nothing listens at the address; true means: try again now. */
   readonly onUnreachable?: () => Promise<boolean>;
 }
@@ -69,8 +71,16 @@ const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
   507: 'exhausted',
 };
 
+/** The version of the API that is asked for: its answers are what people's templates were written for. */
+export const clientApiVersion = '1.51';
+
+const tooNew = /client version \S+ is too new\. Maximum supported API version is (1\.\d+)/;
+
 /** A client of the engine at `address`. Connects to nothing before its first call. */
 export function createEngineClient(address: EngineAddress, options: EngineClientOptions): EngineClient {
+  let version = options.apiVersion ?? clientApiVersion;
+  /** Our own calls have no versions: an engine that knows them is of this age. */
+  const versioned = (path: string): string => (path.startsWith('/gantry/') ? path : `/v${version}${path}`);
   let mayAsk = options.onUnreachable !== undefined;
   const open = async (): Promise<Socket> => {
     try {
@@ -88,7 +98,7 @@ export function createEngineClient(address: EngineAddress, options: EngineClient
   const exchange = async (method: Method, path: string, request: EngineRequest, extra: Record<string, string>) => {
     request.signal?.throwIfAborted();
     const json = request.json === undefined ? undefined : JSON.stringify(request.json);
-    const head = requestHead(method, path + queryString(request.query), {
+    const head = requestHead(method, versioned(path) + queryString(request.query), {
       ...options.headers,
       Host: address.kind === 'unix' ? 'engine' : `${address.host}:${address.port}`,
       'User-Agent': options.userAgent,
@@ -115,9 +125,20 @@ export function createEngineClient(address: EngineAddress, options: EngineClient
     return { socket, response, sending };
   };
 
+  /** An exchange that was not refused. An older engine is asked again in the newest version it knows. */
+  const accepted = async (method: Method, path: string, request: EngineRequest, extra: Record<string, string>) => {
+    for (;;) {
+      const done = await exchange(method, path, request, extra);
+      if (done.response.status < 400) return done;
+      const error = await responseError(done.socket, done.response);
+      const older = options.apiVersion === undefined ? tooNew.exec(error.message)?.[1] : undefined;
+      if (older === undefined || older === version || request.body !== undefined) throw error;
+      version = older;
+    }
+  };
+
   const stream = async (method: Method, path: string, request: EngineRequest = {}): Promise<EngineResponse> => {
-    const { socket, response, sending } = await exchange(method, path, request, {});
-    if (response.status >= 400) throw await responseError(socket, response);
+    const { socket, response, sending } = await accepted(method, path, request, {});
     const body = readBody(socket, response);
     return {
       status: response.status,
@@ -141,8 +162,7 @@ export function createEngineClient(address: EngineAddress, options: EngineClient
       }
     },
     async hijack(path, request = {}) {
-      const { socket, response } = await exchange('POST', path, request, { Connection: 'Upgrade', Upgrade: 'tcp' });
-      if (response.status >= 400) throw await responseError(socket, response);
+      const { socket } = await accepted('POST', path, request, { Connection: 'Upgrade', Upgrade: 'tcp' });
       return { socket };
     },
   };

@@ -1,5 +1,6 @@
 export { type EngineAddress, type EngineTls, parseEngineHost } from './engine-address.ts';
 export {
+  clientApiVersion,
   createEngineClient,
   type EngineClient,
   type EngineClientOptions,

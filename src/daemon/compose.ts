@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { createApiServer } from '#api/index.ts';
 import { createBuilder } from '#builder/index.ts';
@@ -13,13 +12,15 @@ import { createImages } from '#images/index.ts';
 import { holdFile, nativePath, openCgroups } from '#linux/index.ts';
 import { createNetworks } from '#network/index.ts';
 import { type ContainerRuntime, createLauncherRuntime, createOciCliRuntime } from '#runtime/index.ts';
+import { createMountPoints } from '#snapshots/index.ts';
 import { createVolumes } from '#volumes/index.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { listenWarnings, openListeners, refuseSecondDaemon } from './listeners.ts';
 import type { DaemonOptions } from './options.ts';
 import { startStandby } from './standby.ts';
 import { openStorage } from './storage-driver.ts';
 
 export interface Daemon {
-  readonly host: string;
   close(): Promise<void>;
 }
 
@@ -35,10 +36,16 @@ async function closeToOthers(directory: string): Promise<void> {
 /** Wires the whole engine, in reading order, and listens. */
 export async function startDaemon(options: DaemonOptions, log: (level: string, text: string) => void): Promise<Daemon> {
   const { dataRoot, execRoot } = options;
-  const socketPath = unixPath(options.host);
+  const addresses = options.hosts.map((host) => parseListenAddress(host, options.tls !== undefined));
+  const warnings = listenWarnings(addresses, options.tls);
+  if (warnings.length > 0 && !options.allowPlainTcp)
+    throw new GantryError(
+      'invalid',
+      `a TCP socket needs --tlsverify with --tlscacert, --tlscert and --tlskey: who reaches a plain one is root on this host. If that is what you want, say --allow-plain-tcp`,
+    );
   await mkdir(dataRoot, { recursive: true, mode: 0o710 });
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
-  await refuseSecondDaemon(socketPath);
+  for (const address of addresses) if (address.kind === 'unix') await refuseSecondDaemon(address.path);
   const held = holdFile(`${dataRoot}/daemon.lock`);
   if (held === undefined)
     throw new GantryError(
@@ -111,13 +118,14 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   );
 
   const events = createEvents();
+  const mountPoints = createMountPoints(`${dataRoot}/mount-points`);
   const containers = createContainers(
-    { db, images, driver, networks, volumes, runtimes, events },
+    { db, images, driver, mountPoints, networks, volumes, runtimes, events },
     { dataRoot, execRoot, defaultRuntime: options.defaultRuntime, cgroupParent, onError },
   );
   await containers.open();
   const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
-  const builder = createBuilder({ db, images, content, driver, steps, root: `${dataRoot}/builder` });
+  const builder = createBuilder({ db, images, content, driver, steps, mountPoints, root: `${dataRoot}/builder` });
   const storage = createStorage(
     { db, images, containers, driver, volumes, buildCache: () => builder.usage() },
     { dataRoot },
@@ -141,18 +149,20 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       defaultRuntime: options.defaultRuntime,
       cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
       version: '0.1.0',
+      warnings: warnings.map((text) => `WARNING: ${text}`),
     },
   });
-  await rm(socketPath, { force: true });
-  await app.listen({ path: socketPath });
-  await chmod(socketPath, 0o660);
-  const standby = startStandby(socketPath, onError);
-  log('info', `engine listening on ${options.host}, storage ${driver.name}, data root ${dataRoot}`);
+  await app.ready();
+  const listeners = await openListeners(app.server, addresses, options);
+  for (const text of warnings) log('warn', text);
+  const socket = addresses.find((address) => address.kind === 'unix');
+  const standby = socket === undefined ? undefined : startStandby(socket.path, onError);
+  log('info', `engine listening on ${listeners.hosts.join(' ')}, storage ${driver.name}, data root ${dataRoot}`);
   return {
-    host: options.host,
     async close() {
+      await listeners[Symbol.asyncDispose]();
       await app.close();
-      await standby[Symbol.asyncDispose]();
+      await standby?.[Symbol.asyncDispose]();
       containers.close();
       await networks[Symbol.asyncDispose]();
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
@@ -162,28 +172,6 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       held[Symbol.dispose]();
     },
   };
-}
-
-function unixPath(host: string): string {
-  if (host.startsWith('unix://')) return host.slice('unix://'.length);
-  throw new GantryError('unsupported', `cannot listen on "${host}": only unix:// sockets are supported yet`);
-}
-
-/** A socket that answers belongs to a daemon that is alive. */
-async function refuseSecondDaemon(path: string): Promise<void> {
-  const answered = await new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-  if (answered)
-    throw new GantryError(
-      'conflict',
-      `another daemon answers on ${path}; stop it, or give --host, --data-root, --exec-root and --bridge of its own`,
-    );
 }
 
 async function engineId(path: string): Promise<string> {

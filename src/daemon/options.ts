@@ -3,9 +3,15 @@ import { parseArgs } from 'node:util';
 import type { RegistrySettings } from '#distribution/index.ts';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type DriverName, driverNames, isDriverName } from '#snapshots/index.ts';
+import type { ListenTls } from './listeners.ts';
 
 export interface DaemonOptions {
-  readonly host: string;
+  /** Where to listen: see parseListenAddress. */
+  readonly hosts: readonly string[];
+  readonly tls: ListenTls | undefined;
+  readonly group: string | undefined;
+  /** TCP sockets without TLS. */
+  readonly allowPlainTcp: boolean;
   readonly dataRoot: string;
   readonly execRoot: string;
   readonly storageDriver: DriverName | undefined;
@@ -29,10 +35,17 @@ export interface DaemonOptions {
 
 const help = `Usage:  gantry daemon [OPTIONS]
 
-Start the engine: the Docker Engine API on a unix socket
+Start the engine: the Docker Engine API on unix sockets, and on TCP with mutual TLS
 
 Options:
-  -H, --host string                Where to listen (default "unix:///run/gantry/gantry.sock")
+  -H, --host string                Where to listen; several may be given: unix:///path, tcp://host:port, fd:// (sockets of
+                                   systemd) (default "unix:///run/gantry/gantry.sock")
+      --group string               Group that may use unix sockets (default: docker, else gantry, where there is one)
+      --tlsverify                  TCP sockets with TLS, for clients whose certificate --tlscacert signed
+      --tlscacert file             Authority of the clients' certificates, PEM
+      --tlscert file               The engine's own certificate, PEM
+      --tlskey file                Its key, PEM
+      --allow-plain-tcp            Also TCP sockets without TLS: whoever reaches one is root on this host
       --data-root string           Images, containers and volumes (default "/var/lib/gantry")
       --exec-root string           Sockets and state of running containers (default "/run/gantry")
       --storage-driver string      overlay2, erofs or vfs (default: what the data root has, or overlay2
@@ -97,7 +110,14 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     throw new GantryError('invalid', `unknown log level "${logLevel}"; expected error, warn, info or debug`);
   const bip = one('bip', values.bip, '');
   return {
-    host: one('host', values.host, 'unix:///run/gantry/gantry.sock'),
+    hosts: values.host ?? hostsOf(file),
+    tls: tlsOf(values.tlsverify ?? file.tlsverify === true, {
+      ca: one('tlscacert', values.tlscacert, ''),
+      cert: one('tlscert', values.tlscert, ''),
+      key: one('tlskey', values.tlskey, ''),
+    }),
+    group: one('group', values.group, '') || undefined,
+    allowPlainTcp: values['allow-plain-tcp'] ?? file['allow-plain-tcp'] === true,
     dataRoot: one('data-root', values['data-root'], '/var/lib/gantry'),
     execRoot: one('exec-root', values['exec-root'], '/run/gantry'),
     storageDriver: storageDriver === '' ? undefined : storageDriver,
@@ -128,7 +148,13 @@ const parse = (argv: readonly string[]) =>
     allowPositionals: false,
     options: {
       help: { type: 'boolean' },
-      host: { ...string, short: 'H' },
+      host: { ...string, short: 'H', multiple: true },
+      group: string,
+      tlsverify: { type: 'boolean' },
+      tlscacert: string,
+      tlscert: string,
+      tlskey: string,
+      'allow-plain-tcp': { type: 'boolean' },
       'data-root': string,
       'exec-root': string,
       'storage-driver': string,
@@ -146,6 +172,27 @@ const parse = (argv: readonly string[]) =>
       'log-level': string,
     },
   });
+
+const defaultHost = 'unix:///run/gantry/gantry.sock';
+
+/** `hosts` of the config file, as Docker's daemon.json has it, or `host`. @throws GantryError invalid */
+function hostsOf(file: Readonly<Record<string, unknown>>): readonly string[] {
+  const given = file.hosts ?? file.host ?? defaultHost;
+  const hosts: unknown[] = Array.isArray(given) ? given : [given];
+  if (hosts.length === 0 || !hosts.every((host) => typeof host === 'string'))
+    throw new GantryError('invalid', 'daemon option hosts must be a list of addresses');
+  return hosts;
+}
+
+/** @throws GantryError invalid, naming what is missing */
+function tlsOf(verify: boolean, files: ListenTls): ListenTls | undefined {
+  const given = Object.entries(files).filter(([, path]) => path !== '');
+  if (!verify && given.length > 0)
+    throw new GantryError('invalid', '--tlscacert, --tlscert and --tlskey need --tlsverify: clients must be known');
+  if (verify && given.length < 3)
+    throw new GantryError('invalid', '--tlsverify needs all of --tlscacert, --tlscert and --tlskey');
+  return verify ? files : undefined;
+}
 
 /** @throws GantryError invalid, naming the field */
 function registriesOf(value: unknown): Readonly<Record<string, RegistrySettings>> {

@@ -7,6 +7,7 @@ import { createRegistryCalls } from './registry-calls.ts';
 import type { Credentials, RegistryClient } from './registry-client.ts';
 import { createRegistryHosts, type RegistryHostsOptions } from './registry-hosts.ts';
 import { bodyOf, jsonOf, responseError } from './response-error.ts';
+import { searchRepositories } from './search-repositories.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 import { pushScope, uploadBlob } from './upload-blob.ts';
 
@@ -127,6 +128,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
         path = next.pathname + next.search;
       }
     },
+
+    search: (term, request) => searchRepositories(calls, term, request),
 
     [Symbol.dispose]: () => transport[Symbol.dispose](),
   };

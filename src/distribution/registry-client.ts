@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Reference } from '#oci/index.ts';
 import type { RateLimit } from './rate-limit.ts';
+import type { FoundRepository } from './search-repositories.ts';
 
 /** Credentials for one registry; `identityToken` is an OAuth2 refresh token. */
 export interface Credentials {
@@ -37,6 +38,8 @@ export interface RegistryClient {
     options?: RequestOptions,
   ): Promise<{ digest: string }>;
   listTags(ref: Reference, options?: RequestOptions): Promise<readonly string[]>;
+  /** See searchRepositories. */
+  search(term: string, options: RequestOptions & { limit: number }): Promise<readonly FoundRepository[]>;
 }
 
 /** A blob to send; `end` is inclusive. It may be opened several times. */

@@ -3,7 +3,7 @@ import { GantryError } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { ContainerRuntime, Task } from '#runtime/index.ts';
-import type { GraphDriver } from '#snapshots/index.ts';
+import type { GraphDriver, MountPoints } from '#snapshots/index.ts';
 import type { Volumes } from '#volumes/index.ts';
 import { type ContainerStore, createContainerStore } from './container-store.ts';
 import type { Container, Events } from './engine.ts';
@@ -13,6 +13,7 @@ export interface ContainersDeps {
   readonly db: DatabaseSync;
   readonly images: Images;
   readonly driver: GraphDriver;
+  readonly mountPoints: MountPoints;
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly runtimes: ReadonlyMap<string, ContainerRuntime>;

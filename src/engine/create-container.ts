@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
+import { checkPlatform, hostPlatform, platformFit, platformText } from '#images/index.ts';
 import { releaseMounts, resolveMounts } from './container-mounts.ts';
 import { attachmentsOf } from './container-network.ts';
 import type { Context } from './context.ts';
@@ -33,6 +34,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   const { images, driver, options, store } = context;
   const { options: request, warnings } = checkLimits(asked, thisMachine().limits);
   const image = await images.get(request.image);
+  checkPlatform(image.config, request.platform, request.image);
   const id = randomBytes(32).toString('hex');
   const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
   checkName(context, name);
@@ -82,6 +84,14 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   context.tell(container, 'create');
   return {
     container,
-    warnings: [...warnings, ...impossibleCapabilities(request, thisMachine().capabilities)],
+    warnings: [
+      ...warnings,
+      ...impossibleCapabilities(request, thisMachine().capabilities),
+      ...(request.platform === undefined && platformFit(image.config, hostPlatform()) === undefined
+        ? [
+            `The requested image's platform (${platformText(image.config)}) does not match the detected host platform (${platformText(hostPlatform())}) and no specific platform was requested`,
+          ]
+        : []),
+    ],
   };
 }

@@ -1,4 +1,5 @@
 import { lstat, readdir } from 'node:fs/promises';
+import { isGantryError } from '#errors/index.ts';
 import type { Image } from '#images/index.ts';
 import { allocatedBytes } from '#linux/index.ts';
 import type { Volume } from '#volumes/index.ts';
@@ -83,3 +84,27 @@ async function restOf(dataRoot: string, driver: string, blobs: number, caches: n
 }
 
 const fileBytes = async (path: string): Promise<number> => (await lstat(path)).blocks * 512;
+
+export interface ContainerSize {
+  readonly writable: number;
+  readonly whole: number;
+}
+
+/** Sizes of files, not of blocks, as `docker ps --size` has them. */
+export async function containerSizes(
+  { containers, driver, images }: Pick<StorageDeps, 'containers' | 'driver' | 'images'>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, ContainerSize>> {
+  const sizes = new Map<string, ContainerSize>();
+  for (const id of ids)
+    try {
+      const { imageId } = containers.get(id);
+      const writable = await driver.diffSize(id);
+      // An image may be gone while its container is there.
+      const image = await images.get(imageId).catch(() => undefined);
+      sizes.set(id, { writable, whole: writable + (image?.size ?? 0) });
+    } catch (error) {
+      if (!isGantryError(error, 'not-found')) throw error; // removed meanwhile
+    }
+  return sizes;
+}

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FileType } from '#linux/index.ts';
 import type { ChangePorts, Endpoint, PortRequest } from '#network/index.ts';
-import type { Healthcheck, ImageConfig } from '#oci/index.ts';
+import type { Healthcheck, ImageConfig, Platform } from '#oci/index.ts';
 import type { TaskIo, TaskStats } from '#runtime/index.ts';
 
 /** Limits on what a container takes of the host; all but devices, ulimits and init can change while it runs. */
@@ -71,6 +71,8 @@ export interface UserRange {
 export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly name?: string;
   readonly image: string;
+  /** What the image must be for; absent: whatever it is for, with a warning where it is not this host's. */
+  readonly platform?: Platform;
   readonly command?: readonly string[];
   readonly entrypoint?: readonly string[]; // empty array: cleared
   readonly env?: readonly string[]; // NAME=value, or NAME to remove
@@ -172,6 +174,8 @@ export interface MountRequest extends MountDetails {
   readonly noCopy?: boolean;
   /** `-v`: make a missing host path; `--mount` refuses it. */
   readonly createSource?: boolean;
+  /** Of `-v`: its options as they were written, to be shown again. */
+  readonly mode?: string;
   /** Of a volume that is made for it. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly volumeOptions?: Readonly<Record<string, string>>;
@@ -288,7 +292,7 @@ export interface Containers {
   stop(nameOrId: string, options?: { timeoutSeconds?: number; signal?: string }): Promise<boolean>;
   /** Changes limits, policies and published ports, of a running container at once. @throws GantryError invalid, conflict, not-found */
   update(nameOrId: string, change: ContainerUpdate): Promise<{ warnings: readonly string[] }>;
-  restart(nameOrId: string, options?: { timeoutSeconds?: number }): Promise<void>;
+  restart(nameOrId: string, options?: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   kill(nameOrId: string, signal?: string): Promise<void>;
   pause(nameOrId: string): Promise<void>;
   unpause(nameOrId: string): Promise<void>;
@@ -319,6 +323,8 @@ export interface Containers {
 
   createExec(nameOrId: string, options: ExecOptions): Promise<string>;
   getExec(id: string): Exec;
+  /** Ids of the processes that were made in a container and have not ended. */
+  execsOf(containerId: string): readonly string[];
   /**
    * Starts; the returned streams carry its output. Resolves once the process runs. `beforeStart` is called when all is
    * ready and the process does not run yet.
@@ -414,6 +420,8 @@ export interface ExecOptions {
   readonly attachStdout?: boolean;
   readonly attachStderr?: boolean;
   readonly privileged?: boolean;
+  /** Of its terminal at the start. */
+  readonly consoleSize?: { readonly rows: number; readonly columns: number };
 }
 
 export interface Exec {

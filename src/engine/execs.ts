@@ -53,7 +53,7 @@ function untilExited(io: TaskIo, exited: Promise<void>): TaskIo {
 /** Further processes in a running container. They live in memory: an exec of a daemon that is gone has no client left. */
 export function createExecs(
   deps: ExecDeps,
-): Pick<Containers, 'createExec' | 'getExec' | 'startExec' | 'resizeExec' | 'waitExec'> {
+): Pick<Containers, 'createExec' | 'getExec' | 'execsOf' | 'startExec' | 'resizeExec' | 'waitExec'> {
   const records = new Map<string, ExecRecord>();
   const find = (id: string): ExecRecord => {
     const record = records.get(id);
@@ -90,7 +90,11 @@ export function createExecs(
         ...(record.task === undefined ? {} : { pid: record.task.pid }),
       };
     },
-    async startExec(id, { size, beforeStart } = {}) {
+    execsOf: (containerId) =>
+      [...records]
+        .filter(([, { containerId: of, exitCode }]) => of === containerId && exitCode === undefined)
+        .map(([id]) => id),
+    async startExec(id, { size = records.get(id)?.options.consoleSize, beforeStart } = {}) {
       const record = find(id);
       if (record.task !== undefined || record.exitCode !== undefined)
         throw new GantryError('conflict', `Error: Exec command ${id} has already run`);

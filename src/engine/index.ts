@@ -1,4 +1,5 @@
 export { type ContainersService, createContainers } from './containers.ts';
+export type { ContainerSize } from './disk-usage.ts';
 export * from './engine.ts';
 export { createEvents } from './events.ts';
 export { moveStorage } from './move-storage.ts';

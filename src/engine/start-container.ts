@@ -72,9 +72,9 @@ async function prepare(
   spans: Spans,
   options: StartOptions,
 ): Promise<Task> {
-  const { driver } = context;
+  const { driver, mountPoints } = context;
   const { id } = container;
-  const rootfs = await driver.mounts(id);
+  const rootfs = mountPoints.below(await driver.mounts(id));
   // Seen through the container's ids, its files stay as the image has them.
   const mapped = container.userRange === undefined ? rootfs : rootfs.map(idMapped);
   const endpoints = await spans.measure('network.reserve', ['address', 'ports'], () =>

@@ -15,6 +15,7 @@ import { collectIndexes, createIndex } from './image-index.ts';
 import { createImageTable } from './image-table.ts';
 import type { Images } from './images.ts';
 import { importRootfs } from './import-rootfs.ts';
+import { inspectRemote } from './inspect-remote.ts';
 import { createLayers } from './layers.ts';
 import { createLeases } from './leases.ts';
 import { load } from './load.ts';
@@ -124,6 +125,7 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
       cancellable(options.signal, async () => lookup.image(await pull(deps, reference, options))),
     push: (reference, options) => cancellable(options.signal, () => push(deps, reference, options)),
 
+    inspectRemote: (reference, options = {}) => inspectRemote(deps, reference, options),
     async tag(source, target) {
       const ref = tagReference(target);
       const { manifest, reference } = lookup.find(source);

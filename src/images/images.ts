@@ -47,14 +47,22 @@ export interface Images {
     reference: string,
     options: { credentials?: Credentials | undefined; onProgress?: OnProgress; signal?: AbortSignal },
   ): Promise<{ digest: string; size: number }>;
+  /** What a registry has under a name, without pulling it. @throws GantryError not-found, unauthorized, … */
+  inspectRemote(
+    reference: string,
+    options?: { credentials?: Credentials | undefined; signal?: AbortSignal },
+  ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>;
   tag(source: string, target: string): Promise<void>;
   /** Untags, or removes the image when it was the last tag. @throws conflict where a container uses it and not `force` */
   remove(
     nameOrId: string,
     options: { force?: boolean; inUseBy?: (imageId: string) => string | undefined },
   ): Promise<readonly ({ untagged: string } | { deleted: string })[]>;
-  /** docker-archive or oci-archive tar, gzip allowed. */
-  load(source: Readable, options?: { onProgress?: OnProgress; signal?: AbortSignal }): Promise<readonly string[]>;
+  /** docker-archive or oci-archive tar, gzip allowed. `platform`: of its images those for it; absent: for this host. */
+  load(
+    source: Readable,
+    options?: { onProgress?: OnProgress; platform?: Platform; signal?: AbortSignal },
+  ): Promise<readonly string[]>;
   /** docker-archive that is an OCI layout as well (as `docker save` 25+). */
   save(names: readonly string[], options?: { signal?: AbortSignal }): Promise<Readable>;
   /** A root filesystem tar (gzip, zstd or plain) as a one-layer image. */

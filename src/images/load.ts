@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { GantryError } from '#errors/index.ts';
-import { type Descriptor, isIndexType, mediaTypes } from '#oci/index.ts';
+import { type Descriptor, isIndexType, mediaTypes, type Platform } from '#oci/index.ts';
 import { type ArchiveSpool, type SpooledFile, spoolArchive } from './archive-spool.ts';
 import { parseConfigDocument } from './config-document.ts';
 import type { Deps } from './deps.ts';
@@ -18,6 +18,7 @@ import { composeImage, keepImage, storeLayer } from './store-image.ts';
 
 export interface LoadOptions {
   readonly onProgress?: OnProgress;
+  readonly platform?: Platform;
   readonly signal?: AbortSignal;
 }
 
@@ -50,8 +51,9 @@ export async function load(
       { code: 'not-an-image' },
     );
   const loaded: string[] = [];
+  const wanted = options.platform ?? hostPlatform();
   const loadOne = async (image: ImageDocument, tags: readonly string[]) => {
-    checkPlatform(image.config, undefined, tags[0] ?? image.descriptor.digest);
+    checkPlatform(image.config, options.platform, tags[0] ?? image.descriptor.digest);
     const digest = await keepImage(deps, image, tags, {
       signal: options.signal,
       progressOf: (layer) => loadingProgress(options.onProgress, layer),
@@ -65,8 +67,8 @@ export async function load(
   }
   const namesOf = new Map<string, readonly string[]>();
   for (const { config, tags } of docker ?? []) namesOf.set(archive.find(config)?.digest ?? '', tags);
-  for (const [descriptor, annotated] of named(await layoutManifests(index))) {
-    const image = await layoutImage(archive, descriptor);
+  for (const [descriptor, annotated] of named(await layoutManifests(index, wanted))) {
+    const image = await layoutImage(archive, descriptor, wanted);
     const { config, layers } = image.manifest;
     await using _work = await deps.begin([image.descriptor.digest, config.digest, ...layers.map((l) => l.digest)]);
     for (const layer of layers) await adopt(deps, blobIn(archive, layer));
@@ -187,8 +189,8 @@ function blobIn(archive: ArchiveSpool, { digest, size }: Descriptor): SpooledFil
   return found;
 }
 
-/** The descriptors of a layout's `index.json` that this host can run (image-spec: image-layout.md#indexjson-file). */
-async function layoutManifests(file: SpooledFile): Promise<readonly Descriptor[]> {
+/** The descriptors of a layout's `index.json` that the wanted platform can run (image-spec: image-layout.md#indexjson-file). */
+async function layoutManifests(file: SpooledFile, wanted: Platform): Promise<readonly Descriptor[]> {
   const document = parseManifestDocument(
     await documentOf(file, 'index.json'),
     mediaTypes.ociIndex,
@@ -197,13 +199,13 @@ async function layoutManifests(file: SpooledFile): Promise<readonly Descriptor[]
   if (document.kind !== 'index') throw new GantryError('corrupt', "the archive's index.json is not an index");
   const { manifests } = document.index;
   const fitting = manifests.filter(
-    ({ platform }) => platform === undefined || platformFit(platform, hostPlatform()) !== undefined,
+    ({ platform }) => platform === undefined || platformFit(platform, wanted) !== undefined,
   );
-  if (fitting.length === 0 && manifests.length > 0) return [choosePlatform(manifests, hostPlatform(), 'the archive')];
+  if (fitting.length === 0 && manifests.length > 0) return [choosePlatform(manifests, wanted, 'the archive')];
   return fitting;
 }
 
-async function layoutImage(archive: ArchiveSpool, top: Descriptor): Promise<ImageDocument> {
+async function layoutImage(archive: ArchiveSpool, top: Descriptor, wanted: Platform): Promise<ImageDocument> {
   let descriptor = top;
   for (let depth = 0; depth < 3; depth++) {
     const bytes = await documentOf(blobIn(archive, descriptor), descriptor.digest);
@@ -213,7 +215,7 @@ async function layoutImage(archive: ArchiveSpool, top: Descriptor): Promise<Imag
       const configBytes = await documentOf(config, config.digest);
       return imageDocument({ bytes, mediaType: document.mediaType }, configBytes, descriptor.digest);
     }
-    descriptor = choosePlatform(document.index.manifests, hostPlatform(), descriptor.digest);
+    descriptor = choosePlatform(document.index.manifests, wanted, descriptor.digest);
     if (isIndexType(descriptor.mediaType)) continue;
   }
   throw new GantryError('unsupported', `${top.digest} nests too many indexes`);

@@ -3,6 +3,7 @@ export { createErofsDriver } from './erofs-driver.ts';
 export { extractTar } from './extract-tar.ts';
 export type { Extracted, ExtractorOptions } from './extractor.ts';
 export * from './graph-driver.ts';
+export { createMountPoints, type MountPoints, withLowest } from './mount-points.ts';
 export { overlaySupported } from './overlay-support.ts';
 export { createOverlay2Driver } from './overlay2-driver.ts';
 export { type PackOptions, type PackPolicy, packTree, packTreeWith } from './pack-tree.ts';

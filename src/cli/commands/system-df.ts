@@ -30,7 +30,7 @@ interface DiskUsage {
     readonly Size: number;
     readonly InUse: boolean;
   }[];
-  readonly EngineSize?: number;
+  readonly Gantry?: { readonly EngineSize: number };
 }
 
 const headers = {
@@ -102,7 +102,7 @@ function rowsOf({ LayersSize, Images, Containers, Volumes, BuildCache }: DiskUsa
   ];
 }
 
-function detailsOf({ Images, Containers, Volumes, BuildCache, EngineSize = 0 }: DiskUsage): string {
+function detailsOf({ Images, Containers, Volumes, BuildCache, Gantry }: DiskUsage): string {
   const short = (id: string) => id.replace('sha256:', '').slice(0, 12);
   const images = Images.flatMap((image) =>
     (image.RepoTags?.length ? image.RepoTags : ['<none>:<none>']).map((tag) => {
@@ -130,6 +130,6 @@ function detailsOf({ Images, Containers, Volumes, BuildCache, EngineSize = 0 }: 
       'CACHE ID|CACHE TYPE|SIZE|IN USE',
       cache,
     ),
-    `Database and directories of the engine: ${humanSize(EngineSize)}\n`,
+    `Database and directories of the engine: ${humanSize(Gantry?.EngineSize ?? 0)}\n`,
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import type { ServerVersion } from '#client/index.ts';
+import { clientApiVersion, type ServerVersion } from '#client/index.ts';
 import { isGantryError } from '#errors/index.ts';
 import { defineCommand } from '../command.ts';
 import { errorText } from '../failure.ts';
@@ -7,7 +7,6 @@ import { text } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
 import { version } from '../version-number.ts';
 
-const apiVersion = '1.48';
 const arch = process.arch === 'x64' ? 'amd64' : process.arch;
 
 export const command = defineCommand({
@@ -18,8 +17,8 @@ export const command = defineCommand({
   async run({ engine }, { values }) {
     const client = {
       Version: version,
-      ApiVersion: apiVersion,
-      DefaultAPIVersion: apiVersion,
+      ApiVersion: process.env.DOCKER_API_VERSION || clientApiVersion,
+      DefaultAPIVersion: clientApiVersion,
       GitCommit: '',
       GoVersion: `node ${process.version}`,
       Os: 'linux',

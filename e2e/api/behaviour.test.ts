@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Engine, startEngine } from '../harness/engine.ts';
+
+interface Row {
+  readonly Id: string;
+  readonly Names: readonly string[];
+  readonly SizeRw?: number;
+  readonly SizeRootFs?: number;
+}
+
+describe('the API', () => {
+  let engine: Engine;
+  before(async () => {
+    engine = await startEngine();
+  });
+  after(() => engine[Symbol.asyncDispose]());
+
+  const message = (body: unknown) => (body as { message: string }).message;
+  const create = async (name: string, body: object = {}, version = '') => {
+    const path = `${version}/containers/create?name=${name}`;
+    const made = await engine.api('POST', path, { Image: 'busybox', Cmd: ['sleep', '1000'], ...body });
+    assert.equal(made.status, 201, made.text);
+    return (made.body as { Id: string }).Id;
+  };
+  const act = async (name: string, action: string) => {
+    const { status, text } = await engine.api('POST', `/containers/${name}/${action}`);
+    assert.ok(status < 300, text);
+  };
+  const remove = (name: string) => engine.api('DELETE', `/containers/${name}?force=1`);
+  const inspect = async (name: string, version = '') =>
+    (await engine.api('GET', `${version}/containers/${name}/json`)).body as {
+      HostConfig: Record<string, unknown>;
+      NetworkSettings: Record<string, unknown>;
+    };
+
+  test('a version that is not spoken is refused; an old one gets its own fields', async () => {
+    const old = await engine.api('GET', '/v1.20/containers/json');
+    assert.equal(old.status, 400);
+    assert.match(message(old.body), /client version 1\.20 is too old\. Minimum supported API version is 1\.24/);
+    const young = await engine.api('GET', '/v9.1/version');
+    assert.match(message(young.body), /client version 9\.1 is too new\. Maximum supported API version is 1\.56/);
+    const images = async (version: string) =>
+      ((await engine.api('GET', `${version}/images/json`)).body as Record<string, unknown>[])[0] ?? {};
+    assert.deepEqual(Object.keys(await images('/v1.43')).includes('VirtualSize'), true);
+    assert.deepEqual(Object.keys(await images('/v1.44')).includes('VirtualSize'), false);
+    assert.equal((await engine.api('GET', '/v1.29/distribution/busybox/json')).status, 404);
+  });
+
+  test('what belongs to a swarm answers as a host outside one does, and there are no plugins', async () => {
+    for (const [method, path] of [
+      ['GET', '/swarm'],
+      ['GET', '/v1.41/services'],
+      ['GET', '/nodes/x'],
+      ['POST', '/services/create'],
+      ['GET', '/tasks/x/logs'],
+      ['GET', '/secrets?filters={}'],
+      ['DELETE', '/configs/x'],
+    ] as const) {
+      const { status, body } = await engine.api(method, path, method === 'POST' ? {} : undefined);
+      assert.equal(status, 503, path);
+      assert.match(message(body), /^This node is not a swarm manager\. Use "docker swarm init"/, path);
+    }
+    assert.deepEqual((await engine.api('GET', '/plugins')).body, []);
+    assert.deepEqual((await engine.api('GET', '/plugins/ana/x:latest/json')).status, 404);
+    assert.equal((await engine.api('POST', '/plugins/pull?remote=x')).status, 501);
+    assert.equal((await engine.api('GET', '/nosuch')).status, 404);
+  });
+
+  test('a body of the wrong kind is refused, with the place', async () => {
+    for (const [body, said] of [
+      [{ Image: 5 }, /Image must be a string, not 5/],
+      [{ Image: 'busybox', HostConfig: { Binds: 'x' } }, /HostConfig\.Binds must be an array/],
+      [{ Image: 'busybox', HostConfig: { PortBindings: { '80/tcp': [{ HostPort: 80 }] } } }, /80\/tcp\[0\]\.HostPort/],
+      [[1], /the body must be an object/],
+    ] as const) {
+      const { status, body: answer } = await engine.api('POST', '/containers/create', body);
+      assert.equal(status, 400);
+      assert.match(message(answer), said);
+    }
+  });
+
+  test('every filter of the list of containers', async () => {
+    await engine.api('POST', '/networks/create', { Name: 'side' });
+    const first = await create('first', { Labels: { tier: 'web' }, HostConfig: { Annotations: { owner: 'ana' } } });
+    await create('second', {
+      ExposedPorts: { '81/tcp': {} },
+      HostConfig: { NetworkMode: 'side', Binds: ['/tmp:/seen', 'kept:/kept'] },
+    });
+    await create('third', { Cmd: ['sh', '-c', 'exit 3'], HostConfig: { PortBindings: { '80/tcp': [{}] } } });
+    await act('first', 'start');
+    await act('third', 'start');
+    await act('third', 'wait');
+    const named = async (filters: object, more = 'all=1') => {
+      const path = `/containers/json?${more}&filters=${encodeURIComponent(JSON.stringify(filters))}`;
+      const { status, body, text } = await engine.api('GET', path);
+      assert.equal(status, 200, text);
+      return (body as Row[]).map(({ Names }) => Names[0]?.slice(1)).toSorted();
+    };
+    assert.deepEqual(await named({ id: [first.slice(0, 12)] }), ['first']);
+    assert.deepEqual(await named({ name: ['^/sec', 'thi'] }), ['second', 'third']);
+    assert.deepEqual(await named({ label: ['tier=web'] }), ['first']);
+    assert.deepEqual(await named({ annotation: ['owner'] }), ['first']);
+    assert.deepEqual(await named({ status: ['exited'] }, ''), ['third']);
+    assert.deepEqual(await named({ exited: ['3'] }), ['third']);
+    assert.deepEqual(await named({ exited: ['0'] }), []);
+    assert.deepEqual(await named({ before: ['third'] }), ['first', 'second']);
+    assert.deepEqual(await named({ since: ['first'] }), ['second', 'third']);
+    assert.deepEqual(await named({ volume: ['kept'] }), ['second']);
+    assert.deepEqual(await named({ volume: ['/seen'] }), ['second']);
+    assert.deepEqual(await named({ network: ['side'] }), ['second']);
+    assert.deepEqual(await named({ publish: ['79-80/tcp'] }), ['third']);
+    assert.deepEqual(await named({ expose: ['81'] }), ['second']);
+    assert.deepEqual(await named({ health: ['none'], ancestor: ['busybox:latest'] }), ['first', 'second', 'third']);
+    assert.deepEqual(await named({ 'is-task': ['true'] }), []);
+    assert.deepEqual(await named({}, 'limit=1'), ['third']);
+    for (const filters of [{ status: ['odd'] }, { publish: ['x'] }, { exited: ['x'] }, { name: ['('] }])
+      assert.equal(
+        (await engine.api('GET', `/containers/json?filters=${encodeURIComponent(JSON.stringify(filters))}`)).status,
+        400,
+      );
+    for (const name of ['first', 'second', 'third']) await remove(name);
+    await engine.api('DELETE', '/networks/side');
+    await engine.api('DELETE', '/volumes/kept');
+  });
+
+  test('sizes are those of what a container wrote', async () => {
+    await create('sized', { Cmd: ['sh', '-c', 'head -c 100000 /dev/zero > /zeros'] });
+    await act('sized', 'start');
+    await act('sized', 'wait');
+    const [row] = (await engine.api('GET', '/containers/json?all=1&size=1')).body as Row[];
+    assert.equal(row?.SizeRw, 100_000);
+    assert.ok((row?.SizeRootFs ?? 0) > 1_000_000);
+    const [plain] = (await engine.api('GET', '/containers/json?all=1')).body as Row[];
+    assert.equal(plain?.SizeRw, undefined);
+    await remove('sized');
+  });
+
+  test('diff and commit have nothing of what the engine mounts on', async () => {
+    await create('clean', { HostConfig: { Binds: ['/tmp:/new/place'] } });
+    await act('clean', 'start');
+    const changes = (await engine.api('GET', '/containers/clean/changes')).body as { Path: string }[];
+    assert.deepEqual(
+      changes.map(({ Path }) => Path).filter((path) => !path.startsWith('/new')),
+      [],
+    );
+    await engine.api('POST', '/containers/clean/restart?t=0');
+    assert.doesNotMatch(JSON.stringify((await engine.api('GET', '/containers/clean/changes')).body), /etc|proc|dev/);
+    await remove('clean');
+  });
+
+  test('HostConfig comes back as it was given', async () => {
+    const given = {
+      Binds: ['/tmp:/seen:ro'],
+      NetworkMode: 'none',
+      RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 2 },
+      Memory: 64 << 20,
+      MemoryReservation: 32 << 20,
+      MemorySwap: 128 << 20,
+      CpuShares: 512,
+      CpuPeriod: 100_000,
+      CpuQuota: 50_000,
+      PidsLimit: 100,
+      CapAdd: ['NET_ADMIN'],
+      CapDrop: ['CHOWN'],
+      Dns: ['192.0.2.1'],
+      DnsOptions: ['ndots:2'],
+      DnsSearch: ['example.org'],
+      ExtraHosts: ['a:192.0.2.2'],
+      GroupAdd: ['50'],
+      IpcMode: 'shareable',
+      OomScoreAdj: 10,
+      PidMode: 'host',
+      Privileged: true,
+      PublishAllPorts: true,
+      ReadonlyRootfs: true,
+      SecurityOpt: ['no-new-privileges'],
+      ShmSize: 1 << 20,
+      Sysctls: { 'net.ipv4.ip_forward': '1' },
+      Tmpfs: { '/run': 'size=1m' },
+      UTSMode: 'host',
+      Ulimits: [{ Name: 'nofile', Soft: 100, Hard: 200 }],
+      Init: true,
+      Annotations: { owner: 'ana' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '2' } },
+      Mounts: [{ Type: 'volume', Source: 'back', Target: '/back', VolumeOptions: { NoCopy: true } }],
+      Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/x', CgroupPermissions: 'r' }],
+      DeviceCgroupRules: ['c 1:3 r'],
+      MaskedPaths: ['/proc/keys'],
+      ReadonlyPaths: ['/proc/sys'],
+      CgroupnsMode: 'private',
+      ConsoleSize: [24, 80],
+    };
+    await create('back', { HostConfig: given });
+    const { HostConfig } = await inspect('back');
+    const shown = Object.fromEntries(Object.keys(given).map((key) => [key, HostConfig[key]]));
+    assert.deepEqual(shown, given);
+    await remove('back');
+    await engine.api('DELETE', '/volumes/back');
+  });
+
+  test('an old client finds the bridge’s address where it was', async () => {
+    await create('addressed');
+    await act('addressed', 'start');
+    const old = (await inspect('addressed', '/v1.51')).NetworkSettings;
+    assert.match(String(old.IPAddress), /^\d+\.\d+\.\d+\.\d+$/);
+    assert.equal((await inspect('addressed')).NetworkSettings.IPAddress, undefined);
+    await remove('addressed');
+  });
+
+  test('wait answers at the next exit, and at the removal', async () => {
+    await create('waited', { Cmd: ['sh', '-c', 'exit 4'], HostConfig: { AutoRemove: true } });
+    const removed = engine.api('POST', '/containers/waited/wait?condition=removed');
+    const exit = engine.api('POST', '/containers/waited/wait?condition=next-exit');
+    assert.deepEqual((await engine.api('POST', '/containers/waited/wait')).body, { StatusCode: 0 });
+    await act('waited', 'start');
+    assert.deepEqual((await exit).body, { StatusCode: 4 });
+    assert.deepEqual((await removed).body, { StatusCode: 4 });
+  });
+
+  test('an image for another platform is not found where one was asked for, and warned of where none was', async () => {
+    const { busyboxRootfs } = await import('../harness/images.ts');
+    await engine.api('POST', '/images/create?fromSrc=-&repo=foreign&platform=linux/s390x', busyboxRootfs());
+    const asked = await engine.api('POST', '/containers/create?platform=linux/amd64', { Image: 'foreign' });
+    assert.equal(asked.status, 404);
+    assert.match(message(asked.body), /does not match the specified platform/);
+    const made = await engine.api('POST', '/containers/create?name=foreign', { Image: 'foreign', Cmd: ['x'] });
+    assert.match(JSON.stringify(made.body), /requested image's platform \(linux\/s390x\) does not match/);
+    await remove('foreign');
+  });
+});
