@@ -32,25 +32,32 @@ export interface HubUnderTest extends AsyncDisposable {
 
 export const passwords: Readonly<Record<string, string>> = { ana: 'correct horse battery', ben: 'staple staple' };
 
+/** Where a hub keeps everything, when it is not a directory of its own. */
+export interface HubStorage {
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether the accounts are there already, made by another hub. */
+  readonly used?: boolean;
+}
+
 /** Starts a hub with the accounts ana and ben. */
-export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnderTest> {
+export async function hubUnderTest(more: readonly string[] = [], storage?: HubStorage): Promise<HubUnderTest> {
   const root = mkdtempSync(join(tmpdir(), 'gantry-hub-'));
-  const start = () => startService(['hub', 'serve', '--listen', '127.0.0.1:0', '--data-root', root, ...more]);
+  const { flags, env, used = false } = storage ?? { flags: ['--data-root', root], env: {} };
+  const start = () => startService(['hub', 'serve', '--listen', '127.0.0.1:0', ...flags, ...more], env);
   const urlOf = (line: string) => /https?:\/\/\S+/.exec(line)?.[0] ?? assert.fail(line);
   const input = (name: string | undefined) => `${passwords[name ?? ''] ?? 'a long password'}\n`;
   const user = (...args: readonly string[]) =>
-    run(gantryProgram, ['hub', 'user', ...args, '--data-root', root], { input: input(args[1]) });
-  for (const name of Object.keys(passwords))
+    run(gantryProgram, ['hub', 'user', ...args, ...flags], { input: input(args[1]), env });
+  for (const name of used ? [] : Object.keys(passwords))
     assert.equal((await user('add', name, '--password-stdin')).code, 0, `account ${name}`);
   let service = await start();
 
-  const send = (method: string, path: string, init: RequestInit, authorization: string | undefined) => {
+  const send = async (method: string, path: string, init: RequestInit, authorization: string | undefined) => {
     const headers = new Headers(init.headers);
     if (authorization !== undefined) headers.set('authorization', authorization);
-    const ask = () => fetch(new URL(path, urlOf(service.line)), { ...init, method, headers, redirect: 'manual' });
-    // As clients do: a kept connection that the other side ended meanwhile is no answer. A stream cannot be sent twice.
-    if (init.body instanceof ReadableStream) return ask();
-    return ask().catch((error: unknown) => (endedMeanwhile(error) ? ask() : Promise.reject(error)));
+    const response = await fetch(new URL(path, urlOf(service.line)), { ...init, method, headers, redirect: 'manual' });
+    return await follow(response, headers);
   };
   const basicOf = (name: string | undefined, password: string | undefined) =>
     name === undefined
@@ -69,7 +76,7 @@ export async function hubUnderTest(more: readonly string[] = []): Promise<HubUnd
   return {
     root,
     async admin(...args) {
-      const { code, stdout, stderr } = await run(gantryProgram, ['hub', ...args, '--data-root', root]);
+      const { code, stdout, stderr } = await run(gantryProgram, ['hub', ...args, ...flags], { env });
       assert.equal(code, 0, `hub ${args.join(' ')}: ${stderr}`);
       return stdout.trim();
     },
@@ -127,8 +134,13 @@ export async function refusal(response: Response): Promise<string> {
   return [response.status, ...(codes ?? [])].join(' ');
 }
 
-const endedMeanwhile = (error: unknown): boolean =>
-  error instanceof TypeError &&
-  error.cause instanceof Error &&
-  'code' in error.cause &&
-  (error.cause.code === 'UND_ERR_SOCKET' || error.cause.code === 'ECONNRESET');
+/** To where a blob lies, as clients go: without what they log in with here. */
+async function follow(response: Response, headers: Headers): Promise<Response> {
+  const location = response.headers.get('location');
+  if (response.status !== 307 || location === null) return response;
+  const range = headers.get('range');
+  const there = await fetch(location, { headers: range === null ? {} : { range } });
+  const said = new Headers(there.headers);
+  said.set('docker-content-digest', response.headers.get('docker-content-digest') ?? '');
+  return new Response(there.body, { status: there.status, headers: said });
+}

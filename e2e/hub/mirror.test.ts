@@ -55,3 +55,26 @@ test('a mirror logs in upstream, and fetches for those who have an account only,
   assert.equal((await hub.basic('ben')('GET', '/v2/ours/private/manifests/v1')).status, 200);
   assert.equal((await hub.basic()('GET', '/v2/ours/private/manifests/v1')).status, 200);
 });
+
+test('called by a name of its own the hub is a mirror at the root of names, as Docker and the engine ask one', async () => {
+  await using upstream = await hubUnderTest();
+  const image = await pushImage(upstream.basic('ana'), 'ana/hello', 'v1');
+  await using hub = await hubUnderTest(['--mirror-host', 'localhost=far']);
+  await hub.admin('mirror', 'add', 'far', new URL(upstream.url).host, '--anonymous');
+  const mirror = hub.url.replace('127.0.0.1', 'localhost');
+  // What dockerd and containerd ask of one.
+  assert.equal((await fetch(`${mirror}/v2/`)).status, 401);
+  const { token } = (await (await fetch(`${mirror}/token?service=gantry-hub`)).json()) as { token: string };
+  assert.equal((await fetch(`${mirror}/v2/`, { headers: { authorization: `Bearer ${token}` } })).status, 200);
+  const head = await fetch(`${mirror}/v2/ana/hello/manifests/v1?ns=docker.io`, { method: 'HEAD' });
+  assert.equal(`${head.status} ${head.headers.get('docker-content-digest')}`, `200 ${image.manifest.digest}`);
+  const layer = await fetch(`${mirror}/v2/ana/hello/blobs/${image.layer.digest}`);
+  assert.deepEqual(Buffer.from(await layer.arrayBuffer()), image.layer.bytes);
+  assert.equal((await fetch(`${hub.url}/v2/ana/hello/manifests/v1`)).status, 401, 'by its other name it is a hub');
+  assert.equal((await fetch(`${hub.url}/v2/far/ana/hello/manifests/v1`)).status, 200);
+  const push = await fetch(`${mirror}/v2/ana/hello/blobs/uploads/`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from('ana:correct horse battery').toString('base64')}` },
+  });
+  assert.equal(push.status, 403, 'nobody pushes to a mirror');
+});

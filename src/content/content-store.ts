@@ -27,9 +27,10 @@ export interface ContentStore {
   ): Promise<{ digest: string; size: number }>;
   /**
    * Takes in a file of the same file system that the caller wrote and hashed itself (a resumed upload, a pull that is
-   * unpacked in the same pass): fsync, rename. The file is gone afterwards, also where the blob was already there.
+   * unpacked in the same pass): fsync, rename. The file is gone afterwards, also where the blob was already there; with
+   * `keep` it stays as a second name of the bytes, and may be adopted again if the blob is deleted meanwhile.
    */
-  adopt(file: string, verified: { digest: string; size: number }): Promise<void>;
+  adopt(file: string, verified: { digest: string; size: number }, options?: { keep?: boolean }): Promise<void>;
   /** A directory on the store's file system for such files; swept of what is older than a day when the store is opened. */
   readonly staging: string;
   /** Idempotent. */

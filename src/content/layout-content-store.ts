@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, type FileHandle, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GantryError, throwIfAborted, untilAborted } from '#errors/index.ts';
 import { fileOperation } from '#linux/index.ts';
@@ -113,7 +113,7 @@ export async function createContentStore({
         }
       });
     },
-    async adopt(file, { digest, size }) {
+    async adopt(file, { digest, size }, { keep = false } = {}) {
       path(digest);
       await fileOperation(`adopt ${file} as ${digest}`, async () => {
         const handle = await open(file, 'r+');
@@ -124,7 +124,10 @@ export async function createContentStore({
         } finally {
           await handle.close();
         }
-        await publish(file, digest);
+        if (!keep) return await publish(file, digest);
+        const target = path(digest);
+        await link(file, target).catch(ifThere);
+        await syncDirectory(dirname(target));
       });
     },
     async delete(digest) {
@@ -222,6 +225,10 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+const ifThere = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EEXIST') throw error;
+};
 
 const ifMissing =
   <T>(value: T) =>

@@ -28,17 +28,17 @@ const quotaVerb = (kind: Account['kind']): AdminVerb => ({
   takes: ['NAME'],
   flags: { bytes: 'string', repositories: 'string' },
   help: 'Limit what it may hold, such as --bytes 5GB --repositories 20; none for no limit',
-  run(call) {
+  async run(call) {
     const { accounts, record } = partsOf(call);
     const { bytes, repositories } = call.flags;
     if (bytes === undefined && repositories === undefined)
       throw new GantryError('invalid', 'give --bytes, --repositories or both');
-    const account = accounts.mustFind(call.names[0] ?? '', kind);
-    accounts.update(account.id, {
+    const account = await accounts.mustFind(call.names[0] ?? '', kind);
+    await accounts.update(account.id, {
       ...(bytes === undefined ? {} : { quotaBytes: parseLimit('bytes', String(bytes)) }),
       ...(repositories === undefined ? {} : { quotaRepositories: parseLimit('repositories', String(repositories)) }),
     });
-    record('admin.quota', account.name);
+    await record('admin.quota', account.name);
     say(`limits of ${account.name} set`);
   },
 });
@@ -46,18 +46,14 @@ const quotaVerb = (kind: Account['kind']): AdminVerb => ({
 const listVerb = (kind: Account['kind'], what: string): AdminVerb => ({
   takes: [],
   help: `List ${what}`,
-  run(call) {
+  async run(call) {
     const { accounts, quotas } = partsOf(call);
-    const rows = accounts
-      .list()
-      .filter((account) => account.kind === kind)
-      .map(({ id, name, repositories, created, admin }) => [
-        name,
-        String(repositories),
-        new Date(created).toISOString(),
-        String(quotas.usage(id).bytes),
-        admin ? 'admin' : '',
-      ]);
+    const rows: string[][] = [];
+    for (const { id, name, kind: its, repositories, created, admin } of await accounts.list()) {
+      if (its !== kind) continue;
+      const { bytes } = await quotas.usage(id);
+      rows.push([name, String(repositories), new Date(created).toISOString(), String(bytes), admin ? 'admin' : '']);
+    }
     printTable([['NAME', 'REPOSITORIES', 'CREATED', 'BYTES', ''], ...rows]);
   },
 });
@@ -65,11 +61,11 @@ const listVerb = (kind: Account['kind'], what: string): AdminVerb => ({
 const removeVerb = (kind: Account['kind'], what: string): AdminVerb => ({
   takes: ['NAME'],
   help: 'Remove it with its repositories',
-  run(call) {
+  async run(call) {
     const { accounts, record } = partsOf(call);
-    const { name } = accounts.mustFind(call.names[0] ?? '', kind);
-    const { repositories } = accounts.remove(name);
-    record('admin.remove', name);
+    const { name } = await accounts.mustFind(call.names[0] ?? '', kind);
+    const { repositories } = await accounts.remove(name);
+    await record('admin.remove', name);
     say(`${what} ${name} removed, with ${repositories} repositories`);
   },
 });
@@ -82,8 +78,8 @@ export const userVerbs: AdminVerbs = {
     async run(call) {
       const { accounts, record } = partsOf(call);
       const { id, name } = await accounts.create(call.names[0] ?? '', await readPassword(call));
-      if (call.flags.admin === true) accounts.update(id, { admin: true });
-      record('admin.user', name);
+      if (call.flags.admin === true) await accounts.update(id, { admin: true });
+      await record('admin.user', name);
       say(`account ${name} made`);
     },
   },
@@ -95,7 +91,7 @@ export const userVerbs: AdminVerbs = {
       const [name = ''] = call.names;
       const { accounts, record } = partsOf(call);
       await accounts.changePassword(name, await readPassword(call));
-      record('admin.password', name);
+      await record('admin.password', name);
       say(`password of ${name} changed`);
     },
   },
@@ -105,12 +101,12 @@ export const userVerbs: AdminVerbs = {
   admin: {
     takes: ['NAME', 'on|off'],
     help: 'Let it see and change accounts and limits on the pages, or not',
-    run(call) {
+    async run(call) {
       const [name = '', value = ''] = call.names;
       if (value !== 'on' && value !== 'off') throw new GantryError('invalid', `"${value}" is neither on nor off`);
       const { accounts, record } = partsOf(call);
-      accounts.update(accounts.mustFind(name, 'user').id, { admin: value === 'on' });
-      record('admin.admin', `${name} ${value}`);
+      await accounts.update((await accounts.mustFind(name, 'user')).id, { admin: value === 'on' });
+      await record('admin.admin', `${name} ${value}`);
       say(`${name} ${value === 'on' ? 'is' : 'is not'} an administrator`);
     },
   },
@@ -118,15 +114,15 @@ export const userVerbs: AdminVerbs = {
     takes: [],
     flags: { uses: 'string', days: 'string' },
     help: 'Print a code that makes accounts where sign-up is by invitation (default --uses 1 --days 7)',
-    run(call) {
+    async run(call) {
       const { invitations, record } = partsOf(call);
       const uses = Number(call.flags.uses ?? 1);
-      const code = invitations.create(undefined, {
+      const code = await invitations.create(undefined, {
         role: 'reader',
         uses,
         expires: Date.now() + Number(call.flags.days ?? 7) * day,
       });
-      record('admin.invite', `${uses} accounts`);
+      await record('admin.invite', `${uses} accounts`);
       say(code);
     },
   },
@@ -136,11 +132,11 @@ export const orgVerbs: AdminVerbs = {
   add: {
     takes: ['NAME', 'OWNER'],
     help: 'Make an organisation, such as a class, that an account owns',
-    run(call) {
+    async run(call) {
       const [name = '', owner = ''] = call.names;
       const { accounts, record } = partsOf(call);
-      accounts.createOrg(name, accounts.mustFind(owner, 'user'));
-      record('org.create', name);
+      await accounts.createOrg(name, await accounts.mustFind(owner, 'user'));
+      await record('org.create', name);
       say(`organisation ${name} made`);
     },
   },
@@ -151,23 +147,23 @@ export const orgVerbs: AdminVerbs = {
     takes: ['ORG', 'NAME', '[ROLE]'],
     flags: { remove: 'boolean' },
     help: 'Add a member as reader, contributor, writer or owner, change the role, or remove it',
-    run(call) {
+    async run(call) {
       const [org = '', name = '', role = 'reader'] = call.names;
       const { accounts, organisations, record } = partsOf(call);
-      const found = accounts.mustFind(org, 'org');
-      const member = accounts.mustFind(name, 'user');
-      if (call.flags.remove === true) organisations.removeMember(found, member);
-      else organisations.setMember(found, member, role);
-      record('member.set', `${org}/${name}`);
+      const found = await accounts.mustFind(org, 'org');
+      const member = await accounts.mustFind(name, 'user');
+      if (call.flags.remove === true) await organisations.removeMember(found, member);
+      else await organisations.setMember(found, member, role);
+      await record('member.set', `${org}/${name}`);
       say(call.flags.remove === true ? `${name} is no member of ${org}` : `${name} is ${role} of ${org}`);
     },
   },
   members: {
     takes: ['ORG'],
     help: 'List its members',
-    run(call) {
+    async run(call) {
       const { accounts, organisations } = partsOf(call);
-      const members = organisations.members(accounts.mustFind(call.names[0] ?? '', 'org'));
+      const members = await organisations.members(await accounts.mustFind(call.names[0] ?? '', 'org'));
       printTable([['NAME', 'ROLE'], ...members.map(({ account, role }) => [account, role])]);
     },
   },
@@ -178,47 +174,46 @@ export const tokenVerbs: AdminVerbs = {
     takes: ['ACCOUNT', 'NAME'],
     flags: { scope: 'string', repository: 'string', days: 'string' },
     help: 'Print a new token, with --scope read, create, write or delete (default read)',
-    run(call) {
+    async run(call) {
       const [account = '', name = ''] = call.names;
       const { accounts, personalTokens, record } = partsOf(call);
       const { scope = 'read', repository, days } = call.flags;
-      const { secret, token } = personalTokens.create(accounts.mustFind(account, 'user'), {
+      const { secret, token } = await personalTokens.create(await accounts.mustFind(account, 'user'), {
         name,
         scope: String(scope),
         ...(repository === undefined ? {} : { repository: String(repository) }),
         ...(days === undefined ? {} : { expires: Date.now() + Number(days) * day }),
       });
-      record('token.create', `${account}/#${token.id} ${token.scope}`);
+      await record('token.create', `${account}/#${token.id} ${token.scope}`);
       say(secret);
     },
   },
   list: {
     takes: ['ACCOUNT'],
     help: 'List its tokens',
-    run(call) {
+    async run(call) {
       const { accounts, personalTokens } = partsOf(call);
       const when = (time: number | undefined) => (time === undefined ? 'never' : new Date(time).toISOString());
-      const rows = personalTokens
-        .list(accounts.mustFind(call.names[0] ?? '', 'user'))
-        .map((token) => [
-          String(token.id),
-          token.name,
-          token.scope,
-          token.repository ?? 'all',
-          when(token.expires),
-          when(token.used),
-        ]);
+      const owner = await accounts.mustFind(call.names[0] ?? '', 'user');
+      const rows = (await personalTokens.list(owner)).map((token) => [
+        String(token.id),
+        token.name,
+        token.scope,
+        token.repository ?? 'all',
+        when(token.expires),
+        when(token.used),
+      ]);
       printTable([['ID', 'NAME', 'SCOPE', 'REPOSITORY', 'EXPIRES', 'LAST USED'], ...rows]);
     },
   },
   revoke: {
     takes: ['ACCOUNT', 'ID'],
     help: 'Make a token worth nothing, with all that was issued to it',
-    run(call) {
+    async run(call) {
       const [account = '', id = ''] = call.names;
       const { accounts, personalTokens, record } = partsOf(call);
-      personalTokens.revoke(accounts.mustFind(account, 'user'), Number(id));
-      record('token.revoke', `${account}/#${id}`);
+      await personalTokens.revoke(await accounts.mustFind(account, 'user'), Number(id));
+      await record('token.revoke', `${account}/#${id}`);
       say(`token ${id} of ${account} revoked`);
     },
   },

@@ -1,13 +1,14 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { parseArgs } from 'node:util';
 import { GantryError, messageOf } from '#errors/index.ts';
-import { openDataRoot } from './data-root.ts';
-import { defaultDataRoot } from './options.ts';
+import type { Database } from '#registry/index.ts';
+import { openStorage, type Storage } from './storage.ts';
+import { readStorageOptions, type StorageOptions, storageFlags, storageHelp } from './storage-options.ts';
 
 /** What a subcommand of `gantry hub` has at hand. */
 export interface AdminCall {
-  readonly db: DatabaseSync;
-  readonly dataRoot: string;
+  readonly db: Database;
+  readonly storage: Storage;
+  readonly options: StorageOptions;
   /** As many as the command names. */
   readonly names: readonly string[];
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
@@ -48,17 +49,15 @@ export async function adminCommand(noun: string, about: string, verbs: AdminVerb
 export async function runVerb(name: string, verb: AdminVerb, argv: readonly string[]): Promise<number> {
   const { values, positionals } = parse(name, verb, argv);
   if (values.help === true) {
-    process.stdout.write(
-      `Usage:  gantry hub ${name} ${usageOf(verb)}\n\n${verb.help}\n      --data-root string    The hub's data root (default "${defaultDataRoot}")\n`,
-    );
+    process.stdout.write(`Usage:  gantry hub ${name} ${usageOf(verb)}\n\n${verb.help}\n\nOptions:\n${storageHelp}`);
     return 0;
   }
   const needed = verb.takes.filter((one) => !one.startsWith('[')).length;
   if (positionals.length < needed || positionals.length > verb.takes.length)
     throw new GantryError('invalid', `'gantry hub ${name}' takes ${countOf(verb.takes)}`);
-  const dataRoot = String(values['data-root']);
-  using db = openDataRoot(dataRoot);
-  await verb.run({ db, dataRoot, names: positionals, flags: values });
+  const options = readStorageOptions(values);
+  await using storage = await openStorage(options);
+  await verb.run({ db: storage.db, storage, options, names: positionals, flags: values });
   return 0;
 }
 
@@ -74,7 +73,7 @@ function parse(name: string, verb: AdminVerb, argv: readonly string[]) {
       options: {
         ...own,
         help: { type: 'boolean', short: 'h' },
-        'data-root': { type: 'string', default: defaultDataRoot },
+        ...storageFlags,
       },
     });
   } catch (error) {
@@ -91,8 +90,7 @@ function helpOf(noun: string, about: string, verbs: AdminVerbs): string {
   const lines = Object.entries(verbs).map(([word, verb]) => `  ${word} ${usageOf(verb)}\n      ${verb.help}\n`);
   return `Usage:  gantry hub ${noun} COMMAND [OPTIONS]\n\n${about}, whether or not the hub is running\n\nCommands:\n${lines.join('')}
 Options:
-      --data-root string    The hub's data root (default "${defaultDataRoot}")
-`;
+${storageHelp}`;
 }
 
 /** A whole number, `none` for no limit, with kB, MB, GB and TB for bytes. @throws GantryError invalid */

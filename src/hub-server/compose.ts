@@ -1,8 +1,6 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import type { DatabaseSync } from 'node:sqlite';
+import { readFileSync } from 'node:fs';
 import { Server as TlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import {
@@ -27,11 +25,10 @@ import {
   createTags,
   createUploads,
   createWebhooks,
-  openRelaxed,
 } from '#registry/index.ts';
 import { createHubServer } from '#registry-http/index.ts';
-import { holdCollecting, holdDataRoot, openDataRoot } from './data-root.ts';
 import type { HubOptions } from './options.ts';
+import { holdCollecting, holdServing, openStorage, type Storage } from './storage.ts';
 
 export interface Hub {
   /** Where it answers, e.g. `http://127.0.0.1:5000`. */
@@ -52,40 +49,38 @@ export type Log = (level: string, text: string, fields?: Readonly<Record<string,
 
 /** Wires the whole hub, in reading order, and listens. */
 export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
-  const { dataRoot } = options;
   const onError = (error: unknown, about: string) =>
     log('error', `${about}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   const tls = options.tls === undefined ? undefined : readTls(options.tls);
 
-  const db = openDataRoot(dataRoot);
-  const held = holdDataRoot(dataRoot);
-  const relaxed = openRelaxed(`${dataRoot}/hub.db`);
-  const content = await createContentStore({ root: `${dataRoot}/content` });
+  const storage = await openStorage(options.storage);
+  const held = holdServing(options.storage);
+  const { db, store } = storage;
   const lock = createKeyedLock();
 
   const accounts = createAccounts({ db });
   const credentials = createCredentials({ db, accounts });
   const personalTokens = createPersonalTokens({ db, accounts });
-  const tokens = createAccessTokens({ db, accounts, personalTokens });
+  const tokens = await createAccessTokens({ db, accounts, personalTokens });
   const invitations = createInvitations({ db });
   const organisations = createOrganisations({ db });
   const repositories = createRepositories({ db });
   const access = createAccess({ accounts, repositories, roles: createRoles({ db }) });
   const quotas = createQuotas({ db });
-  const blobs = createBlobs({ db, content, repositories, quotas, lock });
-  const uploads = createUploads({ db: relaxed, content, blobs, quotas });
+  const blobs = createBlobs({ db, store, repositories, quotas, lock });
+  const uploads = createUploads({ db, store, blobs, quotas });
   const manifests = createManifests(
-    { db, content, repositories, quotas, lock },
+    { db, store, repositories, quotas, lock },
     { sparseIndexes: options.sparseIndexes },
   );
   const tags = createTags({ db });
-  const pulls = createPullCounter({ db: relaxed });
+  const pulls = createPullCounter({ db });
   const board = createBoard({ db });
-  const audit = createAuditLog({ db: relaxed });
+  const audit = createAuditLog({ db });
   const webhooks = createWebhooks({ db });
   const client = createRegistryClient();
   const onStale = (name: string, why: string) => log('warn', `${name} is given as it was: ${why}`);
-  const mirrors = createMirrors({ db, accounts, repositories, manifests, blobs, content, client, onStale });
+  const mirrors = createMirrors({ db, accounts, repositories, manifests, blobs, store, client, onStale });
 
   const app = createHubServer(
     {
@@ -107,7 +102,8 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
       audit,
       webhooks,
       mirrors,
-      ready: () => lackOf(db, dataRoot),
+      ready: () => lackOf(storage),
+      mirrorHosts: options.mirrorHosts,
       signUp: options.signUp,
       pages: fileURLToPath(new URL('../../build/web/hub', import.meta.url)),
       onError,
@@ -116,17 +112,17 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
   );
   if (options.logLevel === 'debug') logRequests(app, log);
   const url = await listen(app, options);
-  log('info', `data root ${dataRoot}, sign-up ${options.signUp}`);
+  log('info', `${storage.place}, sign-up ${options.signUp}`);
 
   const stopping = new AbortController();
   const collect = async () => {
     try {
-      using _held = holdCollecting(dataRoot);
+      await using _held = await holdCollecting(storage);
       const { blobs: freed, bytes } = await collectGarbage(
-        { db, content, uploads, credentials },
+        { db, store, uploads, credentials },
         { signal: stopping.signal },
       );
-      audit.sweep();
+      await audit.sweep();
       if (freed > 0) log('info', `freed ${freed} blobs, ${bytes} bytes`);
     } catch (error) {
       if (isGantryError(error, 'conflict')) log('info', error.message);
@@ -137,7 +133,8 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
   const collector = setInterval(() => {
     collecting = collecting.then(collect);
   }, collectEvery);
-  const flusher = setInterval(() => pulls.flush(), flushEvery);
+  const flush = () => pulls.flush().catch((error: unknown) => onError(error, 'counting pulls'));
+  const flusher = setInterval(() => void flush(), flushEvery);
 
   const reloadTls = () => {
     if (options.tls === undefined) return;
@@ -165,10 +162,9 @@ export async function startHub(options: HubOptions, log: Log): Promise<Hub> {
       await webhooks.settle();
       client[Symbol.dispose]();
       await collecting;
-      pulls.flush();
+      await flush();
       held[Symbol.dispose]();
-      relaxed.close();
-      db.close();
+      await storage[Symbol.asyncDispose]();
     },
   };
 }
@@ -209,10 +205,10 @@ const readTls = ({ cert, key }: { readonly cert: string; readonly key: string })
 });
 
 /** Why the hub could not serve at this moment. */
-function lackOf(db: DatabaseSync, dataRoot: string): string | undefined {
+async function lackOf({ db, store }: Storage): Promise<string | undefined> {
   try {
-    db.prepare('SELECT 1').get();
-    accessSync(`${dataRoot}/content/staging`, constants.W_OK);
+    await db.check();
+    await store.check();
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -1,4 +1,3 @@
-import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
 import { GantryError } from '#errors/index.ts';
 import {
@@ -14,14 +13,13 @@ import {
 import { readPassword } from './account-commands.ts';
 import { type AdminCall, type AdminVerbs, printTable, say } from './admin-command.ts';
 
-async function mirrorsOf({ db, dataRoot }: AdminCall) {
-  const content = await createContentStore({ root: `${dataRoot}/content` });
+function mirrorsOf({ db, storage: { store } }: AdminCall) {
   const accounts = createAccounts({ db });
   const repositories = createRepositories({ db });
   const [quotas, lock] = [createQuotas({ db }), createKeyedLock()];
-  const blobs = createBlobs({ db, content, repositories, quotas, lock });
-  const manifests = createManifests({ db, content, repositories, quotas, lock });
-  return createMirrors({ db, accounts, repositories, manifests, blobs, content, client: createRegistryClient() });
+  const blobs = createBlobs({ db, store, repositories, quotas, lock });
+  const manifests = createManifests({ db, store, repositories, quotas, lock });
+  return createMirrors({ db, accounts, repositories, manifests, blobs, store, client: createRegistryClient() });
 }
 
 export const mirrorVerbs: AdminVerbs = {
@@ -35,7 +33,7 @@ export const mirrorVerbs: AdminVerbs = {
       const password = user === undefined ? undefined : await readPassword(call);
       const username = user === undefined ? undefined : String(user);
       const anonymous = call.flags.anonymous === true;
-      (await mirrorsOf(call)).add({ name, upstream, username, ttl: Number(ttl) * 1000, anonymous }, password);
+      await mirrorsOf(call).add({ name, upstream, username, ttl: Number(ttl) * 1000, anonymous }, password);
       say(`${name} mirrors ${upstream}`);
     },
   },
@@ -43,9 +41,12 @@ export const mirrorVerbs: AdminVerbs = {
     takes: [],
     help: 'List them',
     async run(call) {
-      const rows = (await mirrorsOf(call))
-        .list()
-        .map(({ name, upstream, username, ttl }) => [name, upstream, username ?? '', `${ttl / 1000} s`]);
+      const rows = (await mirrorsOf(call).list()).map(({ name, upstream, username, ttl }) => [
+        name,
+        upstream,
+        username ?? '',
+        `${ttl / 1000} s`,
+      ]);
       printTable([['NAME', 'UPSTREAM', 'USER', 'TTL'], ...rows]);
     },
   },
@@ -55,32 +56,31 @@ export const hookVerbs: AdminVerbs = {
   add: {
     takes: ['ACCOUNT', 'URL'],
     help: 'Tell a URL of each push below an account; prints the secret of its signatures',
-    run({ db, names: [account = '', url = ''] }) {
-      say(createWebhooks({ db }).add(createAccounts({ db }).mustFind(account), url).secret);
+    async run({ db, names: [account = '', url = ''] }) {
+      const owner = await createAccounts({ db }).mustFind(account);
+      say((await createWebhooks({ db }).add(owner, url)).secret);
     },
   },
   list: {
     takes: [],
     help: 'List them, with what each answered last',
-    run({ db }) {
-      const rows = createWebhooks({ db })
-        .list()
-        .map(({ id, account, url, told, answer }) => [
-          String(id),
-          account,
-          url,
-          told === undefined ? 'never' : new Date(told).toISOString(),
-          answer ?? '',
-        ]);
+    async run({ db }) {
+      const rows = (await createWebhooks({ db }).list()).map(({ id, account, url, told, answer }) => [
+        String(id),
+        account,
+        url,
+        told === undefined ? 'never' : new Date(told).toISOString(),
+        answer ?? '',
+      ]);
       printTable([['ID', 'ACCOUNT', 'URL', 'TOLD', 'ANSWER'], ...rows]);
     },
   },
   remove: {
     takes: ['ID'],
     help: 'Tell it no more',
-    run({ db, names: [id = ''] }) {
+    async run({ db, names: [id = ''] }) {
       if (!/^\d{1,15}$/.test(id)) throw new GantryError('invalid', `"${id}" is not a webhook's number`);
-      createWebhooks({ db }).remove(Number(id));
+      await createWebhooks({ db }).remove(Number(id));
       say(`webhook ${id} removed`);
     },
   },

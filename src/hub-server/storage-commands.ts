@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { createContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import {
   backUp,
@@ -15,19 +14,21 @@ import {
   restore,
 } from '#registry/index.ts';
 import { type AdminVerb, type AdminVerbs, printTable, say } from './admin-command.ts';
-import { holdCollecting, holdDataRoot, openDataRoot } from './data-root.ts';
-import { defaultDataRoot } from './options.ts';
+import { holdCollecting, holdServing, openStorage } from './storage.ts';
+import { defaultDataRoot } from './storage-options.ts';
 
-const contentOf = (dataRoot: string) => createContentStore({ root: `${dataRoot}/content` });
-const setting = (help: string, change: (repositories: ReturnType<typeof createRepositories>, name: string) => void) =>
+const setting = (
+  help: string,
+  change: (repositories: ReturnType<typeof createRepositories>, name: string) => Promise<void>,
+) =>
   ({
     takes: ['NAME'],
     help,
     run: ({ db, names }) => change(createRepositories({ db }), names[0] ?? ''),
   }) satisfies AdminVerb;
 
-const mustFind = (repositories: ReturnType<typeof createRepositories>, name: string) => {
-  const found = repositories.find(name);
+const mustFind = async (repositories: ReturnType<typeof createRepositories>, name: string) => {
+  const found = await repositories.find(name);
   if (found === undefined) throw new GantryError('not-found', `there is no repository ${name}`);
   return found;
 };
@@ -36,42 +37,43 @@ export const repoVerbs: AdminVerbs = {
   list: {
     takes: ['[ACCOUNT]'],
     help: 'List repositories',
-    run({ db, names }) {
+    async run({ db, names }) {
       const repositories = createRepositories({ db });
       const accounts = createAccounts({ db });
-      const owners = names[0] === undefined ? accounts.list() : [accounts.mustFind(names[0])];
-      const rows = owners.flatMap((owner) =>
-        repositories
-          .ownedBy(owner.id, { account: owner, scopes: undefined }, { last: '', limit: 100_000 })
-          .map((one) => [
+      const owners = names[0] === undefined ? await accounts.list() : [await accounts.mustFind(names[0])];
+      const rows: string[][] = [];
+      for (const owner of owners) {
+        const caller = { account: owner, scopes: undefined };
+        for (const one of await repositories.ownedBy(owner.id, caller, { last: '', limit: 100_000 }))
+          rows.push([
             one.name,
             one.private ? 'private' : 'public',
             one.immutable ? 'immutable' : '',
             new Date(one.updated).toISOString(),
-          ]),
-      );
+          ]);
+      }
       printTable([['NAME', 'VISIBILITY', 'TAGS', 'UPDATED'], ...rows]);
     },
   },
-  remove: setting('Remove it with all its images', (repositories, name) => {
-    repositories.remove(mustFind(repositories, name));
+  remove: setting('Remove it with all its images', async (repositories, name) => {
+    await repositories.remove(await mustFind(repositories, name));
     say(`repository ${name} removed`);
   }),
-  private: setting('Let only its members read it', (repositories, name) => {
-    repositories.setPrivate(mustFind(repositories, name), true);
+  private: setting('Let only its members read it', async (repositories, name) => {
+    await repositories.setPrivate(await mustFind(repositories, name), true);
     say(`${name} is private`);
   }),
-  public: setting('Let everyone read it', (repositories, name) => {
-    repositories.setPrivate(mustFind(repositories, name), false);
+  public: setting('Let everyone read it', async (repositories, name) => {
+    await repositories.setPrivate(await mustFind(repositories, name), false);
     say(`${name} is public`);
   }),
   immutable: {
     takes: ['NAME', 'on|off'],
     help: 'Keep tags, once set, as they are, or not',
-    run({ db, names: [name = '', value = ''] }) {
+    async run({ db, names: [name = '', value = ''] }) {
       if (value !== 'on' && value !== 'off') throw new GantryError('invalid', `"${value}" is neither on nor off`);
       const repositories = createRepositories({ db });
-      repositories.setImmutable(mustFind(repositories, name), value === 'on');
+      await repositories.setImmutable(await mustFind(repositories, name), value === 'on');
       say(`the tags of ${name} are ${value === 'on' ? 'immutable' : 'movable'}`);
     },
   },
@@ -81,18 +83,18 @@ export const gcVerb: AdminVerb = {
   takes: [],
   flags: { grace: 'string' },
   help: 'Free what nobody can reach, also while the hub serves; --grace says for how many seconds a pushed blob may\n      wait for its manifest (default 86400)',
-  async run({ db, dataRoot, flags }) {
+  async run({ db, storage, flags }) {
     const grace = Number(flags.grace ?? 86_400);
     if (!(grace >= 0)) throw new GantryError('invalid', `--grace "${String(flags.grace)}" is not a number of seconds`);
-    using _held = holdCollecting(dataRoot);
-    const content = await contentOf(dataRoot);
+    await using _held = await holdCollecting(storage);
+    const { store } = storage;
     const accounts = createAccounts({ db });
     const repositories = createRepositories({ db });
     const quotas = createQuotas({ db });
-    const blobs = createBlobs({ db, content, repositories, quotas, lock: createKeyedLock() });
-    const uploads = createUploads({ db, content, blobs, quotas });
+    const blobs = createBlobs({ db, store, repositories, quotas, lock: createKeyedLock() });
+    const uploads = createUploads({ db, store, blobs, quotas });
     const credentials = createCredentials({ db, accounts });
-    const freed = await collectGarbage({ db, content, uploads, credentials }, { grace: grace * 1000 });
+    const freed = await collectGarbage({ db, store, uploads, credentials }, { grace: grace * 1000 });
     say(`freed ${freed.blobs} blobs, ${freed.bytes} bytes`);
   },
 };
@@ -100,10 +102,10 @@ export const gcVerb: AdminVerb = {
 export const checkVerb: AdminVerb = {
   takes: [],
   help: 'Read every blob, verify its digest, and look that nothing is missing',
-  async run({ db, dataRoot }) {
-    const { blobs, bytes, problems } = await checkIntegrity({ db, content: await contentOf(dataRoot) });
+  async run({ storage }) {
+    const { blobs, bytes, problems } = await checkIntegrity(storage);
     for (const problem of problems) say(problem);
-    if (problems.length > 0) throw new GantryError('corrupt', `${problems.length} problems in ${dataRoot}`);
+    if (problems.length > 0) throw new GantryError('corrupt', `${problems.length} problems in ${storage.place}`);
     say(`${blobs} blobs, ${bytes} bytes: all good`);
   },
 };
@@ -111,10 +113,15 @@ export const checkVerb: AdminVerb = {
 export const backupVerb: AdminVerb = {
   takes: ['DIRECTORY'],
   help: 'Write accounts and images, as they are at this moment, into an empty directory, while the hub serves',
-  async run({ db, dataRoot, names: [directory = ''] }) {
-    using _held = holdCollecting(dataRoot);
-    const { blobs } = await backUp({ db, content: await contentOf(dataRoot) }, resolve(directory));
-    say(`${dataRoot} backed up to ${directory}: ${blobs} blobs`);
+  async run({ storage, names: [directory = ''] }) {
+    if (storage.files === undefined)
+      throw new GantryError(
+        'unsupported',
+        "a backup of PostgreSQL and a bucket is not made here: use pg_dump first, then a copy of the bucket's objects",
+      );
+    await using _held = await holdCollecting(storage);
+    const { blobs } = await backUp(storage.files, resolve(directory));
+    say(`${storage.place} backed up to ${directory}: ${blobs} blobs`);
   },
 };
 
@@ -130,8 +137,9 @@ export async function restoreCommand(argv: readonly string[]): Promise<number> {
     return backup === '--help' || backup === '-h' ? 0 : 1;
   }
   await restore(resolve(backup), dataRoot);
-  using db = openDataRoot(dataRoot);
-  using _held = holdDataRoot(dataRoot);
-  await checkVerb.run({ db, dataRoot, names: [], flags: {} });
+  const options = { kind: 'files', dataRoot } as const;
+  await using storage = await openStorage(options);
+  using _held = holdServing(options);
+  await checkVerb.run({ db: storage.db, storage, options, names: [], flags: {} });
   return 0;
 }

@@ -16,7 +16,7 @@ export async function authenticate(
   request: FastifyRequest,
 ): Promise<Caller> {
   const token = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (token !== undefined) return deps.tokens.read(token);
+  if (token !== undefined) return await deps.tokens.read(token);
   return await basicLogin(deps, request);
 }
 
@@ -42,12 +42,12 @@ export async function login(
   password: string,
   address: string,
 ): Promise<Caller> {
-  const found = isPersonalToken(password) ? personalTokens.login(name, password) : undefined;
+  const found = isPersonalToken(password) ? await personalTokens.login(name, password) : undefined;
   if (found !== undefined) return { ...found, scopes: undefined };
   try {
     return { account: await accounts.login(name, password, address), scopes: undefined };
   } catch (error) {
-    if (isLoginWrong(error)) audit.record(name.slice(0, 39), 'login.refused', name.slice(0, 39), address);
+    if (isLoginWrong(error)) await audit.record(name.slice(0, 39), 'login.refused', name.slice(0, 39), address);
     throw error;
   }
 }

@@ -11,9 +11,9 @@ export function blobEndpoint({
 }: Pick<HubDeps, 'access' | 'blobs' | 'mirrors'>): V2Endpoint<'blob'> {
   const sendBlob = createBlobSender();
   const read: V2Handler<'blob'> = async ({ path: { name, digest }, caller, request, reply }) => {
-    const repository = access.toPull(caller, name);
-    if (mirrors.covers(name)) await mirrors.blob(caller, name, digest);
-    const { size } = blobs.stat(repository, digest);
+    const repository = await access.toPull(caller, name);
+    if (await mirrors.covers(name)) await mirrors.blob(caller, name, digest);
+    const { size } = await blobs.stat(repository, digest);
     reply
       .header('docker-content-digest', digest)
       .header('etag', `"${digest}"`)
@@ -29,16 +29,30 @@ export function blobEndpoint({
     }
     reply.header('content-length', range === undefined ? size : range.end - range.start + 1);
     if (request.method === 'HEAD') return reply.send();
-    if (range !== undefined) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
     if (size === 0) return reply.send('');
-    await sendBlob(reply, blobs.file(repository, digest), range?.start ?? 0, range?.end ?? size - 1);
-    return reply;
+    const [start, end] = [range?.start ?? 0, range?.end ?? size - 1];
+    const place = await blobs.place(repository, digest);
+    if (range !== undefined && place.kind !== 'url')
+      reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`);
+    switch (place.kind) {
+      case 'file':
+        await sendBlob(reply, place.path, start, end);
+        return reply;
+      case 'url':
+        // Good for a while, and for whoever has it: nobody between may keep it.
+        return reply.removeHeader('content-length').header('cache-control', 'no-store').redirect(place.url, 307);
+      case 'stream': {
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        return reply.send(await place.open(start, end, gone.signal));
+      }
+    }
   };
   return {
     GET: read,
     HEAD: read,
-    DELETE({ path: { name, digest }, caller, reply }) {
-      blobs.unlink(access.toDelete(caller, name), digest);
+    async DELETE({ path: { name, digest }, caller, reply }) {
+      await blobs.unlink(await access.toDelete(caller, name), digest);
       return reply.code(202).send();
     },
   };

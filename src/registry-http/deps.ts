@@ -39,12 +39,17 @@ export interface HubDeps {
   readonly webhooks: Webhooks;
   readonly board: Board;
   readonly audit: AuditLog;
+  /**
+   * Host names that stand for a registry of their own, all of whose names lie in a mirror's namespace: what Docker wants of
+   * its `registry-mirrors`.
+   */
+  readonly mirrorHosts: ReadonlyMap<string, string>;
   /** Who makes accounts on the page: anyone, who has an invitation, or only whoever runs the hub, and not there. */
   readonly signUp: 'open' | 'invite' | 'closed';
   /** The directory of the built pages. */
   readonly pages: string;
   /** Whether the hub can do its work at this moment; what it lacks where it cannot. */
-  readonly ready: () => string | undefined;
+  readonly ready: () => Promise<string | undefined>;
   /** Told of each failure that is the hub's own. */
   readonly onError: (error: unknown, about: string) => void;
 }

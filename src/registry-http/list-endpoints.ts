@@ -9,10 +9,10 @@ const mostAtOnce = 1000;
 /** Tags of a repository, in pages (distribution-spec: listing tags). */
 export function tagsEndpoint({ access, tags }: Pick<HubDeps, 'access' | 'tags'>): V2Endpoint<'tags'> {
   return {
-    GET(call) {
+    async GET(call) {
       const { name } = call.path;
-      const repository = access.toPull(call.caller, name);
-      return call.reply.send({ name, tags: paged(call, (page) => tags.names(repository, page)) });
+      const repository = await access.toPull(call.caller, name);
+      return call.reply.send({ name, tags: await paged(call, (page) => tags.names(repository, page)) });
     },
   };
 }
@@ -20,8 +20,10 @@ export function tagsEndpoint({ access, tags }: Pick<HubDeps, 'access' | 'tags'>)
 /** The repositories that the caller may read, in pages. */
 export function catalogEndpoint({ repositories }: Pick<HubDeps, 'repositories'>): V2Endpoint<'catalog'> {
   return {
-    GET(call) {
-      const names = paged(call, (page) => repositories.readable(call.caller, page).map(({ name }) => name));
+    async GET(call) {
+      const names = await paged(call, async (page) =>
+        (await repositories.readable(call.caller, page)).map(({ name }) => name),
+      );
       return call.reply.send({ repositories: names });
     },
   };
@@ -33,8 +35,8 @@ export function referrersEndpoint({
   manifests,
 }: Pick<HubDeps, 'access' | 'manifests'>): V2Endpoint<'referrers'> {
   return {
-    GET({ path: { name, digest }, query, caller, reply }) {
-      const all = manifests.referrers(access.toPull(caller, name), digest);
+    async GET({ path: { name, digest }, query, caller, reply }) {
+      const all = await manifests.referrers(await access.toPull(caller, name), digest);
       const type = query.get('artifactType');
       if (type !== null) reply.header('oci-filters-applied', 'artifactType');
       const wanted = type === null ? all : all.filter(({ artifactType }) => artifactType === type);
@@ -46,12 +48,15 @@ export function referrersEndpoint({
 }
 
 /** One page by `?n=` and `?last=`, with a Link to the next where there is more. */
-function paged({ query, request, reply }: V2Request, list: (page: Page) => readonly string[]): readonly string[] {
+async function paged(
+  { query, request, reply }: V2Request,
+  list: (page: Page) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   const n = query.get('n');
   if (n !== null && !/^\d{1,9}$/.test(n)) throw new GantryError('invalid', `n=${n} is not a number of entries`);
   const limit = Math.min(n === null ? mostAtOnce : Number(n), mostAtOnce);
   if (limit === 0) return [];
-  const found = list({ last: query.get('last') ?? '', limit: limit + 1 });
+  const found = await list({ last: query.get('last') ?? '', limit: limit + 1 });
   if (found.length <= limit) return found;
   const page = found.slice(0, limit);
   const path = request.url.split('?')[0] ?? '';

@@ -13,12 +13,12 @@ export function manifestEndpoint({
   webhooks,
 }: Pick<HubDeps, 'access' | 'manifests' | 'pulls' | 'audit' | 'mirrors' | 'webhooks'>): V2Endpoint<'manifest'> {
   const read: V2Handler<'manifest'> = async ({ path: { name, reference }, caller, request, reply }) => {
-    if (mirrors.covers(name)) {
+    if (await mirrors.covers(name)) {
       const { stale } = await mirrors.manifest(caller, name, reference);
       if (stale) reply.header('warning', '110 - "the upstream does not answer; this is what it said before"');
     }
-    const repository = access.toPull(caller, name);
-    const manifest = manifests.find(repository, reference);
+    const repository = await access.toPull(caller, name);
+    const manifest = await manifests.find(repository, reference);
     reply.header('docker-content-digest', manifest.digest).header('etag', `"${manifest.digest}"`);
     if (isFresh(request, manifest.digest)) return reply.code(304).send();
     reply.header('content-type', manifest.mediaType).header('content-length', manifest.size);
@@ -30,11 +30,11 @@ export function manifestEndpoint({
     GET: read,
     HEAD: read,
     async PUT({ path: { name, reference }, caller, request, reply }) {
-      const target = access.toPush(caller, name);
+      const target = await access.toPush(caller, name);
       const bytes = await readBody(request.raw, manifestLimit);
       const { digest, subject } = await manifests.put(target, reference, request.headers['content-type'], bytes);
-      audit.record(target.account.name, 'manifest.push', `${name}${joinerOf(reference)}${reference}`, request.ip);
-      webhooks.tell(target.owner, {
+      await audit.record(target.account.name, 'manifest.push', `${name}${joinerOf(reference)}${reference}`, request.ip);
+      await webhooks.tell(target.owner, {
         event: 'push',
         repository: name,
         reference,
@@ -49,10 +49,10 @@ export function manifestEndpoint({
         .header('docker-content-digest', digest)
         .send();
     },
-    DELETE({ path: { name, reference }, caller, request, reply }) {
-      manifests.delete(access.toDelete(caller, name), reference);
+    async DELETE({ path: { name, reference }, caller, request, reply }) {
+      await manifests.delete(await access.toDelete(caller, name), reference);
       const who = caller.account?.name ?? '';
-      audit.record(who, 'manifest.delete', `${name}${joinerOf(reference)}${reference}`, request.ip);
+      await audit.record(who, 'manifest.delete', `${name}${joinerOf(reference)}${reference}`, request.ip);
       return reply.code(202).send();
     },
   };

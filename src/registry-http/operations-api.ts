@@ -13,14 +13,18 @@ export function operationsApi(app: FastifyInstance, deps: HubDeps): void {
   app.addHook('preClose', async () => {
     closing = true;
   });
-  app.addHook('onRequest', async () => metrics.began());
-  app.addHook('onResponse', async (request, reply) =>
-    metrics.ended(request.method, kindOf(request), reply.statusCode, reply.elapsedTime / 1000),
-  );
+  app.addHook('onRequest', (_request, _reply, done) => {
+    metrics.began();
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.ended(request.method, kindOf(request), reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
 
   app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'));
-  app.get('/readyz', (_request, reply) => {
-    const lacks = closing ? 'the hub is ending' : deps.ready();
+  app.get('/readyz', async (_request, reply) => {
+    const lacks = closing ? 'the hub is ending' : await deps.ready();
     return reply
       .code(lacks === undefined ? 200 : 503)
       .type('text/plain')

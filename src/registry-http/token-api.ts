@@ -27,23 +27,25 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
     });
   });
 
-  const granted = (caller: Caller, texts: readonly string[]): readonly Scope[] =>
-    texts
+  const granted = async (caller: Caller, texts: readonly string[]): Promise<readonly Scope[]> => {
+    const scopes: Scope[] = [];
+    const words = texts
       .flatMap((text) => text.split(' '))
       .filter((text) => text !== '')
-      .slice(0, 50)
-      .flatMap((text) => {
-        const scope = parseScope(text);
-        if (scope === undefined) throw new GantryError('invalid', `"${text.slice(0, 200)}" is not a scope`);
-        if (scope.type === 'registry' && scope.name === 'catalog' && caller.account !== undefined) return [scope];
-        if (scope.type !== 'repository') return [];
-        return [{ ...scope, actions: access.grantable(caller, scope.name, scope.actions) }];
-      })
-      .filter(({ actions }) => actions.length > 0);
+      .slice(0, 50);
+    for (const text of words) {
+      const scope = parseScope(text);
+      if (scope === undefined) throw new GantryError('invalid', `"${text.slice(0, 200)}" is not a scope`);
+      if (scope.type === 'registry' && scope.name === 'catalog' && caller.account !== undefined) scopes.push(scope);
+      if (scope.type !== 'repository') continue;
+      scopes.push({ ...scope, actions: await access.grantable(caller, scope.name, scope.actions) });
+    }
+    return scopes.filter(({ actions }) => actions.length > 0);
+  };
 
   /** An identity token outlives what it was given for: who came with a personal token keeps that one instead. */
-  const refreshFor = ({ account, limit }: Caller): string | undefined =>
-    account === undefined || limit !== undefined ? undefined : credentials.issue(account, 'refresh');
+  const refreshFor = async ({ account, limit }: Caller): Promise<string | undefined> =>
+    account === undefined || limit !== undefined ? undefined : await credentials.issue(account, 'refresh');
 
   const answer = (reply: FastifyReply, caller: Caller, scopes: readonly Scope[], refresh: string | undefined) => {
     const { token, issued, expiresIn } = tokens.issue(caller, scopes);
@@ -61,19 +63,19 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
     // Basic only: a token may not beget tokens that cover more.
     const caller = await basicLogin(deps, request);
-    const refresh = query.get('offline_token') === 'true' ? refreshFor(caller) : undefined;
-    return answer(reply, caller, granted(caller, query.getAll('scope')), refresh);
+    const refresh = query.get('offline_token') === 'true' ? await refreshFor(caller) : undefined;
+    return answer(reply, caller, await granted(caller, query.getAll('scope')), refresh);
   });
 
   const grant = async (form: URLSearchParams, request: FastifyRequest): Promise<[Caller, string | undefined]> => {
     const kind = form.get('grant_type') ?? '';
     if (kind === 'password') {
       const caller = await login(deps, form.get('username') ?? '', form.get('password') ?? '', request.ip);
-      return [caller, form.get('access_type') === 'offline' ? refreshFor(caller) : undefined];
+      return [caller, form.get('access_type') === 'offline' ? await refreshFor(caller) : undefined];
     }
     if (kind === 'refresh_token') {
       const secret = form.get('refresh_token') ?? '';
-      const account = credentials.read(secret, 'refresh');
+      const account = await credentials.read(secret, 'refresh');
       if (account === undefined)
         throw new GantryError('unauthorized', 'the identity token is not valid any more; log in again', {
           code: 'token-invalid',
@@ -86,6 +88,6 @@ export async function tokenApi(app: FastifyInstance, deps: HubDeps): Promise<voi
   app.post('/token', async (request, reply) => {
     const form = new URLSearchParams((await readBody(request.raw, 16 << 10)).toString('utf8'));
     const [caller, refresh] = await grant(form, request);
-    return answer(reply, caller, granted(caller, form.getAll('scope')), refresh);
+    return answer(reply, caller, await granted(caller, form.getAll('scope')), refresh);
   });
 }

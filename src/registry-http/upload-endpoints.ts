@@ -9,27 +9,27 @@ type Deps = Pick<HubDeps, 'access' | 'blobs' | 'uploads'>;
 /** Beginning an upload: whole in one POST, by a mount, or as a session (distribution-spec: pushing blobs). */
 export function uploadsEndpoint({ access, blobs, uploads }: Deps): V2Endpoint<'uploads'> {
   /** The repository to mount from; undefined where the caller cannot read it, which is answered as if it were not there. */
-  const mountSource = (call: V2Request, from: string): Repository | undefined => {
+  const mountSource = async (call: V2Request, from: string): Promise<Repository | undefined> => {
     try {
-      return access.toPull(call.caller, from);
+      return await access.toPull(call.caller, from);
     } catch (error) {
       if (isGantryError(error)) return undefined;
       throw error;
     }
   };
-  const tryMount = (call: V2Request, target: PushTarget): string | undefined => {
+  const tryMount = async (call: V2Request, target: PushTarget): Promise<string | undefined> => {
     const digest = call.query.get('mount');
     if (digest === null) return undefined;
     const from = call.query.get('from');
-    const source = from === null ? undefined : mountSource(call, from);
+    const source = from === null ? undefined : await mountSource(call, from);
     if (from !== null && source === undefined) return undefined;
-    return blobs.mount(call.caller, target, digest, source) ? digest : undefined;
+    return (await blobs.mount(call.caller, target, digest, source)) ? digest : undefined;
   };
   return {
     async POST(call) {
       const { path, query, caller, request, reply } = call;
-      const target = access.toPush(caller, path.name);
-      const mounted = tryMount(call, target);
+      const target = await access.toPush(caller, path.name);
+      const mounted = await tryMount(call, target);
       if (mounted !== undefined) return created(reply, target, mounted);
       const digest = query.get('digest');
       const upload = await uploads.begin(target);
@@ -48,7 +48,8 @@ export function uploadsEndpoint({ access, blobs, uploads }: Deps): V2Endpoint<'u
 
 /** Going on with an upload: where it stands, more bytes, the end, or none of it. */
 export function uploadEndpoint({ access, uploads }: Deps): V2Endpoint<'upload'> {
-  const find = ({ caller, path }: V2Call<'upload'>) => uploads.find(access.toPush(caller, path.name), path.id);
+  const find = async ({ caller, path }: V2Call<'upload'>) =>
+    uploads.find(await access.toPush(caller, path.name), path.id);
   return {
     async GET(call) {
       const upload = await find(call);

@@ -31,10 +31,11 @@ export async function v2Api(app: FastifyInstance, deps: HubDeps): Promise<void> 
   // Bodies reach their handlers as the raw stream.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply
       .header('docker-distribution-api-version', 'registry/2.0')
       .header('content-security-policy', "default-src 'none'; sandbox");
+    done();
   });
   app.setErrorHandler((error, request, reply) => {
     const status = statusOf(error);
@@ -42,7 +43,8 @@ export async function v2Api(app: FastifyInstance, deps: HubDeps): Promise<void> 
     const known = isGantryError(error);
     const code = known ? wireErrorOf(error).code : status === 500 ? 'UNKNOWN' : 'UNSUPPORTED';
     const message = status === 500 ? 'the hub failed at this; whoever runs it finds why in its log' : messageOf(error);
-    if (known && status === 401) reply.header('www-authenticate', challenge(request, wantedScope(request), error));
+    if (known && status === 401)
+      reply.header('www-authenticate', challenge(request, wantedScope(request, deps), error));
     if (error instanceof LoginThrottled) reply.header('retry-after', error.retryAfter);
     if (error instanceof RangeInvalid) reply.header('range', uploadRange(error.offset));
     return reply
@@ -57,7 +59,7 @@ export async function v2Api(app: FastifyInstance, deps: HubDeps): Promise<void> 
       url,
       exposeHeadRoute: false,
       handler: async (request, reply) => {
-        const { path, query } = urlOf(request);
+        const { path, query } = urlOf(request, deps);
         if (path === undefined) throw new GantryError('not-found', `${request.url} is no part of the distribution API`);
         const endpoint: AnyEndpoint = endpoints[path.kind];
         const handler = endpoint[request.method as Method];
@@ -78,7 +80,12 @@ function baseEndpoint({ caller, reply }: V2Call<'base'>) {
   return reply.send({});
 }
 
-function urlOf(request: FastifyRequest): { path: V2Path | undefined; query: URLSearchParams } {
+type MirrorHosts = Pick<HubDeps, 'mirrorHosts'>;
+
+function urlOf(
+  request: FastifyRequest,
+  { mirrorHosts }: MirrorHosts,
+): { path: V2Path | undefined; query: URLSearchParams } {
   const [path = '', query = ''] = request.url.split('?', 2);
   let decoded = path;
   try {
@@ -86,12 +93,23 @@ function urlOf(request: FastifyRequest): { path: V2Path | undefined; query: URLS
   } catch {
     // A broken escape names nothing.
   }
-  return { path: parseV2Path(decoded), query: new URLSearchParams(query) };
+  const parsed = parseV2Path(decoded);
+  const mirror = mirrorHosts.size === 0 ? undefined : mirrorHosts.get(hostOf(request));
+  return {
+    path:
+      mirror === undefined || parsed === undefined || !('name' in parsed)
+        ? parsed
+        : { ...parsed, name: `${mirror}/${parsed.name}` },
+    query: new URLSearchParams(query),
+  };
 }
 
+/** The name that the client called the hub by, without a port. */
+const hostOf = ({ headers }: FastifyRequest): string => (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+
 /** What a token would have to cover for this request, for the challenge. */
-function wantedScope(request: FastifyRequest): string {
-  const { path, query } = urlOf(request);
+function wantedScope(request: FastifyRequest, hosts: MirrorHosts): string {
+  const { path, query } = urlOf(request, hosts);
   if (path === undefined || path.kind === 'base') return '';
   if (path.kind === 'catalog') return 'registry:catalog:*';
   // The challenge quotes it: a name that is none is not repeated.

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import type { Account, Accounts } from './accounts.ts';
+import type { Database } from './database.ts';
 import type { PersonalTokens, TokenLimit } from './personal-tokens.ts';
 
 /** One resource and what may be done to it, as in `repository:ana/hello:pull,push`. */
@@ -28,7 +28,7 @@ export interface AccessTokens {
     scopes: readonly Scope[],
   ): { token: string; issued: Date; expiresIn: number };
   /** @throws GantryError unauthorized (code `token-invalid`): not ours, expired, or its account is gone or has a new password */
-  read(token: string): Caller;
+  read(token: string): Promise<Caller>;
 }
 
 const lifetime = 300;
@@ -45,20 +45,22 @@ interface Claims {
 }
 
 /** Tokens as JWTs under an HMAC key kept in the database, so that a restart of the hub ends nobody's push. */
-export function createAccessTokens(
+export async function createAccessTokens(
   {
     db,
     accounts,
     personalTokens,
   }: {
-    readonly db: DatabaseSync;
+    readonly db: Database;
     readonly accounts: Pick<Accounts, 'find'>;
     readonly personalTokens: Pick<PersonalTokens, 'limitOf'>;
   },
   { now = Date.now }: { readonly now?: () => number } = {},
-): AccessTokens {
-  db.prepare('INSERT OR IGNORE INTO keys (name, value) VALUES (?, ?)').run('access-tokens', randomBytes(32));
-  const key = db.prepare('SELECT value FROM keys WHERE name = ?').get('access-tokens')?.value;
+): Promise<AccessTokens> {
+  await db
+    .prepare('INSERT INTO keys (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING')
+    .run('access-tokens', randomBytes(32));
+  const key = (await db.prepare('SELECT value FROM keys WHERE name = ?').get('access-tokens'))?.value;
   if (!(key instanceof Uint8Array)) throw new GantryError('corrupt', "the hub's signing key cannot be read");
   const sign = (body: string) => createHmac('sha256', key).update(body).digest();
   const refuse = (why: string) =>
@@ -82,7 +84,7 @@ export function createAccessTokens(
         expiresIn: lifetime,
       };
     },
-    read(token) {
+    async read(token) {
       const end = token.lastIndexOf('.');
       const body = token.slice(0, end);
       const given = Buffer.from(token.slice(end + 1), 'base64url');
@@ -93,10 +95,10 @@ export function createAccessTokens(
       const claims = JSON.parse(Buffer.from(body.slice(header.length + 1), 'base64url').toString()) as Claims;
       if (claims.exp * 1000 <= now()) throw refuse('has expired');
       if (claims.sub === null) return { account: undefined, scopes: claims.access };
-      const account = accounts.find(claims.sub);
+      const account = await accounts.find(claims.sub);
       if (account?.passwordVersion !== claims.ver) throw refuse('belongs to an account that is gone or changed');
       if (claims.pat === undefined) return { account, scopes: claims.access };
-      const limit = personalTokens.limitOf(claims.pat);
+      const limit = await personalTokens.limitOf(claims.pat);
       if (limit === undefined) throw refuse('came from a personal token that is revoked or has expired');
       return { account, scopes: claims.access, limit };
     },

@@ -29,15 +29,15 @@ export interface PushTarget {
  * account may and its token does not say so), forbidden (`denied`), not-found (`name-unknown`).
  */
 export interface Access {
-  toPull(caller: Caller, name: string): Repository;
-  toPush(caller: Caller, name: string): PushTarget;
-  toDelete(caller: Caller, name: string): Repository;
+  toPull(caller: Caller, name: string): Promise<Repository>;
+  toPush(caller: Caller, name: string): Promise<PushTarget>;
+  toDelete(caller: Caller, name: string): Promise<Repository>;
   /** Settings of the repository, and its removal. */
-  toManage(caller: Caller, name: string): Repository;
+  toManage(caller: Caller, name: string): Promise<Repository>;
   /** What the caller may do there, for a page that shows only what works. */
-  actions(caller: Caller, repository: Repository): readonly Action[];
+  actions(caller: Caller, repository: Repository): Promise<readonly Action[]>;
   /** The actions of a requested scope that a token may carry; it tells nothing about what exists. */
-  grantable(caller: Caller, name: string, actions: readonly string[]): readonly WireAction[];
+  grantable(caller: Caller, name: string, actions: readonly string[]): Promise<readonly WireAction[]>;
 }
 
 export function createAccess({
@@ -72,52 +72,60 @@ export function createAccess({
       : limit.repository === undefined || limit.repository === name
         ? actions.filter((action) => limit.actions.includes(action))
         : [];
-  const actionsIn = (caller: Caller, name: string, owner: number, repository?: number): readonly Action[] => {
+  const actionsIn = async (
+    caller: Caller,
+    name: string,
+    owner: number,
+    repository?: number,
+  ): Promise<readonly Action[]> => {
     if (caller.account === undefined) return [];
-    return within(caller, name, actionsOf(roles.of(caller.account.id, owner, repository)));
+    return within(caller, name, actionsOf(await roles.of(caller.account.id, owner, repository)));
   };
 
   /** Who writes where, and what of it is allowed. */
-  const writing = (caller: Caller, name: string, action: Action, wire: WireAction) => {
+  const writing = async (caller: Caller, name: string, action: Action, wire: WireAction) => {
     checkRepositoryName(name);
     const { account } = caller;
     if (account === undefined) throw loginRequired(name);
-    const repository = repositories.find(name);
-    const owner = repository?.owner ?? accounts.named(namespaceOf(name))?.id;
-    const actions = owner === undefined ? [] : actionsIn(caller, name, owner, repository?.id);
+    const repository = await repositories.find(name);
+    const owner = repository?.owner ?? (await accounts.named(namespaceOf(name)))?.id;
+    const actions = owner === undefined ? [] : await actionsIn(caller, name, owner, repository?.id);
     if (owner === undefined || !actions.includes(action))
       throw denied(name, wire, caller.limit === undefined ? account.name : `this token of ${account.name}`);
     requireScope(caller, name, wire);
     return { account, owner, repository, actions };
   };
-  const mustExist = (caller: Caller, name: string, action: Action): Repository => {
-    const { repository } = writing(caller, name, action, 'delete');
+  const mustExist = async (caller: Caller, name: string, action: Action): Promise<Repository> => {
+    const { repository } = await writing(caller, name, action, 'delete');
     if (repository === undefined) throw unknown(name);
     return repository;
   };
 
   return {
-    toPull(caller, name) {
+    async toPull(caller, name) {
       checkRepositoryName(name);
-      const repository = repositories.find(name);
+      const repository = await repositories.find(name);
       if (repository !== undefined && !repository.private) return repository;
       if (caller.account === undefined) throw loginRequired(name);
-      if (repository === undefined || !actionsIn(caller, name, repository.owner, repository.id).includes('pull'))
+      if (
+        repository === undefined ||
+        !(await actionsIn(caller, name, repository.owner, repository.id)).includes('pull')
+      )
         throw unknown(name);
       requireScope(caller, name, 'pull');
       return repository;
     },
-    toPush(caller, name) {
-      const { account, owner, actions } = writing(caller, name, 'create', 'push');
+    async toPush(caller, name) {
+      const { account, owner, actions } = await writing(caller, name, 'create', 'push');
       return { account, owner, name, mayOverwrite: actions.includes('overwrite') };
     },
-    toDelete: (caller, name) => mustExist(caller, name, 'delete'),
-    toManage: (caller, name) => mustExist(caller, name, 'manage'),
-    actions: (caller, { name, owner, id }) => actionsIn(caller, name, owner, id),
-    grantable(caller, name, wanted) {
-      const repository = repositories.find(name);
-      const owner = repository?.owner ?? accounts.named(namespaceOf(name))?.id;
-      const actions = owner === undefined ? [] : actionsIn(caller, name, owner, repository?.id);
+    toDelete: async (caller, name) => await mustExist(caller, name, 'delete'),
+    toManage: async (caller, name) => await mustExist(caller, name, 'manage'),
+    actions: async (caller, { name, owner, id }) => await actionsIn(caller, name, owner, id),
+    async grantable(caller, name, wanted) {
+      const repository = await repositories.find(name);
+      const owner = repository?.owner ?? (await accounts.named(namespaceOf(name)))?.id;
+      const actions = owner === undefined ? [] : await actionsIn(caller, name, owner, repository?.id);
       const possible: WireAction[] = ['pull'];
       if (actions.includes('create')) possible.push('push');
       if (actions.includes('delete')) possible.push('delete');

@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
 import { createCredentials } from './credentials.ts';
-import { openRegistryDatabase } from './database.ts';
 import { createLoginThrottle } from './login-throttle.ts';
 import { verifyPassword } from './password.ts';
 import { createPersonalTokens } from './personal-tokens.ts';
+import { openSqliteDatabase } from './sqlite-database.ts';
 
-const setUp = () => {
-  const db = openRegistryDatabase(':memory:');
+const setUp = async (t: TestContext) => {
+  const root = mkdtempSync(join(tmpdir(), 'gantry-accounts-'));
+  const db = await openSqliteDatabase(`${root}/hub.db`);
+  t.after(async () => {
+    await db[Symbol.asyncDispose]();
+    rmSync(root, { recursive: true });
+  });
   const checked: string[] = [];
   const verify = (password: string, hash: string) => {
     checked.push(hash.replace(/\$[^$]+\$[^$]+$/, ''));
@@ -18,8 +26,8 @@ const setUp = () => {
   return { db, checked, accounts: createAccounts({ db }, { verify }) };
 };
 
-test('createAccounts: an unknown account costs the same work as a wrong password, and answers the same', async () => {
-  const { accounts, checked } = setUp();
+test('createAccounts: an unknown account costs the same work as a wrong password, and answers the same', async (t) => {
+  const { accounts, checked } = await setUp(t);
   await accounts.create('ana', 'correct horse');
   const refusals: unknown[] = [];
   for (const name of ['ana', 'nobody'])
@@ -31,8 +39,8 @@ test('createAccounts: an unknown account costs the same work as a wrong password
   assert.match(checked[0] ?? '', /^\$argon2id\$v=19\$m=19456,t=2,p=1$/);
 });
 
-test('createAccounts: a login that was right a moment ago is not hashed again, until the password changes', async () => {
-  const { accounts, checked } = setUp();
+test('createAccounts: a login that was right a moment ago is not hashed again, until the password changes', async (t) => {
+  const { accounts, checked } = await setUp(t);
   await accounts.create('ana', 'correct horse');
   const login = (password: string) => accounts.login('ana', password, '192.0.2.1');
   const found = await Promise.all([login('correct horse'), login('correct horse')]);
@@ -44,8 +52,8 @@ test('createAccounts: a login that was right a moment ago is not hashed again, u
   assert.equal((await login('battery staple')).passwordVersion, 2);
 });
 
-test('createAccounts: names and passwords have rules', async () => {
-  const { accounts } = setUp();
+test('createAccounts: names and passwords have rules', async (t) => {
+  const { accounts } = await setUp(t);
   for (const name of ['a', 'Ana', 'a'.repeat(40), '-ana', 'ana-', 'a--b', 'a/b', 'a.b', 'admin', 'v2', ''])
     await assert.rejects(accounts.create(name, 'long enough'), { kind: 'invalid', code: 'account-name-invalid' }, name);
   for (const password of ['1234567', '', '🦊🦊🦊🦊🦊🦊🦊', 'x'.repeat(1025)])
@@ -56,29 +64,29 @@ test('createAccounts: names and passwords have rules', async () => {
   await accounts.login('zoe', 'ǆ normal form'.normalize('NFC'), '192.0.2.1');
 });
 
-test('createAccounts: who comes after a removed account is somebody else', async () => {
-  const { db, accounts } = setUp();
-  const tokens = createAccessTokens({ db, accounts, personalTokens: createPersonalTokens({ db, accounts }) });
+test('createAccounts: who comes after a removed account is somebody else', async (t) => {
+  const { db, accounts } = await setUp(t);
+  const tokens = await createAccessTokens({ db, accounts, personalTokens: createPersonalTokens({ db, accounts }) });
   const credentials = createCredentials({ db, accounts });
   const before = await accounts.create('ana', 'correct horse');
   const { token } = tokens.issue({ account: before }, []);
-  const secret = credentials.issue(before, 'session');
-  assert.equal(tokens.read(token).account?.id, before.id);
-  assert.equal(credentials.read(secret, 'session')?.id, before.id);
-  assert.equal(credentials.read(secret, 'refresh'), undefined);
-  accounts.remove('ana');
+  const secret = await credentials.issue(before, 'session');
+  assert.equal((await tokens.read(token)).account?.id, before.id);
+  assert.equal((await credentials.read(secret, 'session'))?.id, before.id);
+  assert.equal(await credentials.read(secret, 'refresh'), undefined);
+  await accounts.remove('ana');
   const after = await accounts.create('ana', 'correct horse');
   assert.notEqual(after.id, before.id);
-  assert.throws(() => tokens.read(token), { code: 'token-invalid' });
-  assert.equal(credentials.read(secret, 'session'), undefined);
+  await assert.rejects(tokens.read(token), { code: 'token-invalid' });
+  assert.equal(await credentials.read(secret, 'session'), undefined);
 });
 
-test('createAccessTokens: a token expires and cannot be changed', async () => {
-  const { db, accounts } = setUp();
+test('createAccessTokens: a token expires and cannot be changed', async (t) => {
+  const { db, accounts } = await setUp(t);
   const account = await accounts.create('ana', 'correct horse');
   let time = Date.now();
   const personalTokens = createPersonalTokens({ db, accounts });
-  const tokens = createAccessTokens({ db, accounts, personalTokens }, { now: () => time });
+  const tokens = await createAccessTokens({ db, accounts, personalTokens }, { now: () => time });
   const { token, expiresIn } = tokens.issue({ account }, [{ type: 'repository', name: 'ana/x', actions: ['pull'] }]);
   const [head = '', body = '', signature = ''] = token.split('.');
   const wider = Buffer.from(body, 'base64url').toString().replace('pull', 'push');
@@ -89,9 +97,9 @@ test('createAccessTokens: a token expires and cannot be changed', async () => {
     '',
     'x',
   ])
-    assert.throws(() => tokens.read(bad), { code: 'token-invalid' });
+    await assert.rejects(tokens.read(bad), { code: 'token-invalid' });
   time += expiresIn * 1000;
-  assert.throws(() => tokens.read(token), { code: 'token-invalid' });
+  await assert.rejects(tokens.read(token), { code: 'token-invalid' });
 });
 
 test('createLoginThrottle: waits grow with failures, end, and hold nobody else up', () => {

@@ -1,8 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import { checkAccountName } from './account-name.ts';
-import { transact } from './database.ts';
+import type { Database } from './database.ts';
 import { createLoginThrottle, type LoginThrottle } from './login-throttle.ts';
 import { checkPassword, hashPassword, verifyPassword } from './password.ts';
 
@@ -30,17 +29,17 @@ export interface Accounts {
   /** @throws GantryError invalid (name or password), conflict (code `account-exists`) */
   create(name: string, password: string): Promise<Account>;
   /** An organisation, which nobody logs in as; `owner`, where there is one, is its first member. @throws as `create` */
-  createOrg(name: string, owner?: Account): Account;
+  createOrg(name: string, owner?: Account): Promise<Account>;
   /**
    * Checks a login from a network address. A wrong password and an unknown account take the same work and give the same
    * answer. @throws GantryError unauthorized (code `login-wrong`), LoginThrottled, unavailable (code `busy`)
    */
   login(name: string, password: string, address: string): Promise<Account>;
-  find(id: number): Account | undefined;
-  named(name: string): Account | undefined;
+  find(id: number): Promise<Account | undefined>;
+  named(name: string): Promise<Account | undefined>;
   /** A named account of a kind. @throws GantryError not-found (code `account-unknown`) */
-  mustFind(name: string, kind?: Account['kind']): Account;
-  list(): readonly (Account & { readonly repositories: number })[];
+  mustFind(name: string, kind?: Account['kind']): Promise<Account>;
+  list(): Promise<readonly (Account & { readonly repositories: number })[]>;
   /** Changes what is given. @throws GantryError invalid */
   update(
     id: number,
@@ -53,16 +52,16 @@ export interface Accounts {
   ): void;
   /** @throws GantryError not-found, invalid */
   changePassword(name: string, password: string): Promise<void>;
-  setDefaultPrivate(id: number, value: boolean): void;
+  setDefaultPrivate(id: number, value: boolean): Promise<void>;
   /** Removes the account and its repositories; says how many those were. @throws GantryError not-found */
-  remove(name: string): { repositories: number };
+  remove(name: string): Promise<{ repositories: number }>;
 }
 
 const rememberFor = 5 * 60_000;
 const mostRemembered = 10_000;
 
 export function createAccounts(
-  { db }: { readonly db: DatabaseSync },
+  { db }: { readonly db: Database },
   {
     throttle = createLoginThrottle(),
     verify = verifyPassword,
@@ -100,10 +99,10 @@ export function createAccounts(
   const remembered = new Map<string, { id: number; passwordVersion: number; until: number }>();
   const underway = new Map<string, Promise<Account>>();
 
-  const find = (id: number) => accountOf(byId.get(id));
-  const named = (name: string) => accountOf(byName.get(name));
-  const mustFind = (name: string, kind?: Account['kind']): Account => {
-    const account = named(name);
+  const find = async (id: number) => accountOf(await byId.get(id));
+  const named = async (name: string) => accountOf(await byName.get(name));
+  const mustFind = async (name: string, kind?: Account['kind']): Promise<Account> => {
+    const account = await named(name);
     if (account === undefined || (kind !== undefined && account.kind !== kind))
       throw new GantryError('not-found', `there is no ${kind === 'org' ? 'organisation' : 'account'} "${name}"`, {
         code: 'account-unknown',
@@ -115,10 +114,10 @@ export function createAccounts(
       code: 'account-exists',
     });
 
-  const recall = (print: string): Account | undefined => {
+  const recall = async (print: string): Promise<Account | undefined> => {
     const entry = remembered.get(print);
     if (entry === undefined) return undefined;
-    const account = find(entry.id);
+    const account = await find(entry.id);
     if (entry.until > Date.now() && account?.passwordVersion === entry.passwordVersion) return account;
     remembered.delete(print);
     return undefined;
@@ -126,7 +125,7 @@ export function createAccounts(
 
   const check = async (name: string, password: string, address: string): Promise<Account> => {
     const attempt = throttle.begin(name, address);
-    const found = byName.get(name);
+    const found = await byName.get(name);
     const row = found?.kind === 'user' ? found : undefined;
     dummy ??= hashPassword(randomBytes(16).toString('hex'));
     const standIn = await dummy;
@@ -144,41 +143,41 @@ export function createAccounts(
     async create(name, password) {
       checkAccountName(name);
       checkPassword(password);
-      if (named(name) !== undefined) throw taken(name);
+      if ((await named(name)) !== undefined) throw taken(name);
       const hash = await hashPassword(password);
-      return transact(db, () => {
-        if (named(name) !== undefined) throw taken(name);
-        insert.run(name, hash, Date.now());
-        return mustFind(name);
+      return await db.transact([`name ${name}`], async () => {
+        if ((await named(name)) !== undefined) throw taken(name);
+        await insert.run(name, hash, Date.now());
+        return await mustFind(name);
       });
     },
-    createOrg(name, owner) {
+    async createOrg(name, owner) {
       checkAccountName(name);
-      return transact(db, () => {
-        if (named(name) !== undefined) throw taken(name);
-        insertOrg.run(name, Date.now());
-        const org = mustFind(name);
-        if (owner !== undefined) insertOwner.run(org.id, owner.id);
+      return await db.transact([`name ${name}`], async () => {
+        if ((await named(name)) !== undefined) throw taken(name);
+        await insertOrg.run(name, Date.now());
+        const org = await mustFind(name);
+        if (owner !== undefined) await insertOwner.run(org.id, owner.id);
         return org;
       });
     },
-    update(id, { about, admin, quotaBytes, quotaRepositories }) {
+    async update(id, { about, admin, quotaBytes, quotaRepositories }) {
       for (const quota of [quotaBytes, quotaRepositories])
         if (typeof quota === 'number' && (!Number.isSafeInteger(quota) || quota < 0))
           throw new GantryError('invalid', `a quota of ${quota} is not a whole number from 0 up`);
       if (about !== undefined && about.length > 300)
         throw new GantryError('invalid', `a line about an account has at most 300 characters, not ${about.length}`);
-      transact(db, () => {
-        if (about !== undefined) setters.about.run(about, id);
-        if (admin !== undefined) setters.admin.run(admin ? 1 : 0, id);
-        if (quotaBytes !== undefined) setters.quotaBytes.run(quotaBytes, id);
-        if (quotaRepositories !== undefined) setters.quotaRepositories.run(quotaRepositories, id);
+      await db.transact([], async () => {
+        if (about !== undefined) await setters.about.run(about, id);
+        if (admin !== undefined) await setters.admin.run(admin ? 1 : 0, id);
+        if (quotaBytes !== undefined) await setters.quotaBytes.run(quotaBytes, id);
+        if (quotaRepositories !== undefined) await setters.quotaRepositories.run(quotaRepositories, id);
       });
     },
     mustFind,
     async login(name, password, address) {
       const print = fingerprint(name, password);
-      const known = recall(print);
+      const known = await recall(print);
       if (known !== undefined) return known;
       // The same login from several connections at once is one attempt.
       const flight = `${address} ${print}`;
@@ -191,24 +190,26 @@ export function createAccounts(
       remembered.set(print, { id, passwordVersion, until: Date.now() + rememberFor });
       return account;
     },
-    list: () =>
-      all.all().flatMap((row) => {
+    list: async () =>
+      (await all.all()).flatMap((row) => {
         const account = accountOf(row);
         return account === undefined ? [] : [{ ...account, repositories: Number(row.repositories) }];
       }),
     async changePassword(name, password) {
-      mustFind(name, 'user');
+      await mustFind(name, 'user');
       checkPassword(password);
       const hash = await hashPassword(password);
-      if (setPassword.run(hash, name).changes === 0) mustFind(name);
+      if ((await setPassword.run(hash, name)) === 0) await mustFind(name);
     },
-    setDefaultPrivate: (id, value) => void setPrivate.run(value ? 1 : 0, id),
-    remove: (name) =>
-      transact(db, () => {
-        const { id } = mustFind(name);
-        const repositories = Number(countRepositories.get(id)?.n);
-        drop.run(id);
-        return { repositories };
+    setDefaultPrivate: async (id, value) => void (await setPrivate.run(value ? 1 : 0, id)),
+    remove: async (name) =>
+      db.transact([], async () => {
+        const { id } = await mustFind(name);
+        return await db.transact([`namespace ${id}`], async () => {
+          const repositories = Number((await countRepositories.get(id))?.n);
+          await drop.run(id);
+          return { repositories };
+        });
       }),
   };
 }

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { Database } from './database.ts';
 
 /** One thing that was done: who did what to what, from where. */
 export interface AuditEntry {
@@ -14,32 +14,32 @@ export interface AuditEntry {
 
 /** Changes and refused logins, kept a year; pulls are counted, not listed. */
 export interface AuditLog {
-  record(actor: string, action: string, subject: string, address: string): void;
+  record(actor: string, action: string, subject: string, address: string): Promise<void>;
   /** The newest first, at most `limit`, before `before`; those about one namespace where that is named. */
-  list(options: { readonly limit: number; readonly namespace?: string }): readonly AuditEntry[];
-  sweep(): void;
+  list(options: { readonly limit: number; readonly namespace?: string }): Promise<readonly AuditEntry[]>;
+  sweep(): Promise<void>;
 }
 
 const keptFor = 365 * 24 * 3600_000;
 
-export function createAuditLog({ db }: { readonly db: DatabaseSync }): AuditLog {
-  const insert = db.prepare('INSERT INTO audit (time, actor, action, subject, address) VALUES (?, ?, ?, ?, ?)');
-  const newest = db.prepare('SELECT * FROM audit ORDER BY id DESC LIMIT ?');
-  const about = db.prepare(
+export function createAuditLog({ db }: { readonly db: Pick<Database, 'relaxed'> }): AuditLog {
+  const insert = db.relaxed.prepare('INSERT INTO audit (time, actor, action, subject, address) VALUES (?, ?, ?, ?, ?)');
+  const newest = db.relaxed.prepare('SELECT * FROM audit ORDER BY id DESC LIMIT ?');
+  const about = db.relaxed.prepare(
     "SELECT * FROM audit WHERE subject = :name OR substr(subject, 1, length(:name) + 1) = :name || '/' ORDER BY id DESC LIMIT :limit",
   );
-  const drop = db.prepare('DELETE FROM audit WHERE time < ?');
+  const drop = db.relaxed.prepare('DELETE FROM audit WHERE time < ?');
   return {
-    record: (actor, action, subject, address) =>
-      void insert.run(Date.now(), actor, action, subject.slice(0, 500), address),
-    list: ({ limit, namespace }) =>
-      (namespace === undefined ? newest.all(limit) : about.all({ name: namespace, limit })).map((row) => ({
+    record: async (actor, action, subject, address) =>
+      void (await insert.run(Date.now(), actor, action, subject.slice(0, 500), address)),
+    list: async ({ limit, namespace }) =>
+      (namespace === undefined ? await newest.all(limit) : await about.all({ name: namespace, limit })).map((row) => ({
         time: Number(row.time),
         actor: String(row.actor),
         action: String(row.action),
         subject: String(row.subject),
         address: String(row.address),
       })),
-    sweep: () => void drop.run(Date.now() - keptFor),
+    sweep: async () => void (await drop.run(Date.now() - keptFor)),
   };
 }

@@ -1,34 +1,31 @@
 import { copyFile, link, mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 
 /**
- * Writes a hub's state into an empty directory, as it stands at one moment, while the hub goes on: the database by
- * SQLite's own snapshot, then each blob it names. Garbage must not be collected meanwhile. Blobs never change, so on the
+ * Writes a hub's state into an empty directory, as it stands at one moment, while the hub goes on: the database (a
+ * file's path) by SQLite's own snapshot, then each blob it names. Garbage must not be collected meanwhile. Blobs never change, so on the
  * same file system they are hard links.
  * @throws GantryError conflict where the directory holds something
  */
 export async function backUp(
-  { db, content }: { readonly db: DatabaseSync; readonly content: Pick<ContentStore, 'path' | 'root'> },
+  { database, content }: { readonly database: string; readonly content: Pick<ContentStore, 'path' | 'root'> },
   directory: string,
 ): Promise<{ blobs: number }> {
   await mustBeEmpty(directory);
+  using db = new DatabaseSync(database, { timeout: 5000 });
   db.prepare('VACUUM INTO ?').run(`${directory}/hub.db`);
   db.prepare('ATTACH ? AS snapshot').run(`${directory}/hub.db`);
-  try {
-    const digests = db.prepare('SELECT digest FROM snapshot.blobs UNION SELECT digest FROM snapshot.manifests').all();
-    for (const { digest } of digests) {
-      const from = content.path(String(digest));
-      await copyBlob(from, `${directory}/content${from.slice(content.root.length)}`);
-    }
-    for (const file of ['oci-layout', 'index.json'])
-      await copyFile(`${content.root}/${file}`, `${directory}/content/${file}`).catch(ignoreMissing);
-    return { blobs: digests.length };
-  } finally {
-    db.exec('DETACH snapshot');
+  const digests = db.prepare('SELECT digest FROM snapshot.blobs UNION SELECT digest FROM snapshot.manifests').all();
+  for (const { digest } of digests) {
+    const from = content.path(String(digest));
+    await copyBlob(from, `${directory}/content${from.slice(content.root.length)}`);
   }
+  for (const file of ['oci-layout', 'index.json'])
+    await copyFile(`${content.root}/${file}`, `${directory}/content/${file}`).catch(ignoreMissing);
+  return { blobs: digests.length };
 }
 
 /** Copies a backup into an empty data root. @throws GantryError conflict, not-found where there is no backup */

@@ -1,29 +1,27 @@
-import { existsSync } from 'node:fs';
-import type { DatabaseSync } from 'node:sqlite';
-import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { parseDigest } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
 import type { Caller } from './access-tokens.ts';
-import { transact } from './database.ts';
+import type { BlobPlace, BlobStore } from './blob-store.ts';
+import type { Database } from './database.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { Quotas } from './quotas.ts';
 import type { Repositories, Repository } from './repositories.ts';
 import { readableBy } from './roles.ts';
 
 /**
- * Blobs as repositories see them. The bytes lie once in the content store; a *link* makes them readable in a
+ * Blobs as repositories see them. The bytes lie once in the blob store; a *link* makes them readable in a
  * repository. Bytes without any link are garbage, and nobody can read them.
  */
 export interface Blobs {
   /** @throws GantryError not-found (code `blob-unknown`), invalid (`digest-invalid`) */
-  stat(repository: Repository, digest: string): { size: number };
-  /** The path of the file with the bytes. @throws as `stat` */
-  file(repository: Repository, digest: string): string;
+  stat(repository: Repository, digest: string): Promise<{ size: number }>;
+  /** Where the bytes are. @throws as `stat` */
+  place(repository: Repository, digest: string): Promise<BlobPlace>;
   /** A small blob whole. @throws as `stat`, exhausted beyond `limit` bytes */
   read(repository: Repository, digest: string, limit: number): Promise<Buffer>;
   /**
-   * Links a blob that `add` brings into the content store; on disk when this returns.
+   * Links a blob that `add` brings into the blob store; on disk when this returns.
    * @throws GantryError forbidden (code `quota-exceeded`): nothing is linked then
    */
   link(target: PushTarget, blob: { digest: string; size: number }, add: () => Promise<unknown>): Promise<void>;
@@ -31,20 +29,20 @@ export interface Blobs {
    * Links into `target` what the caller can read elsewhere: in `from`, or in any repository where that is undefined
    * (with a token, which names its repositories, in any public one). False where there is nothing to link.
    */
-  mount(caller: Caller, target: PushTarget, digest: string, from: Repository | undefined): boolean;
+  mount(caller: Caller, target: PushTarget, digest: string, from: Repository | undefined): Promise<boolean>;
   /** Takes the link away. @throws as `stat` */
-  unlink(repository: Repository, digest: string): void;
+  unlink(repository: Repository, digest: string): Promise<void>;
 }
 
 export function createBlobs({
   db,
-  content,
+  store,
   repositories,
   quotas,
   lock,
 }: {
-  readonly db: DatabaseSync;
-  readonly content: Pick<ContentStore, 'read' | 'path'>;
+  readonly db: Database;
+  readonly store: Pick<BlobStore, 'read' | 'place' | 'keep'>;
   readonly repositories: Repositories;
   readonly quotas: Pick<Quotas, 'check'>;
   readonly lock: KeyedLock;
@@ -52,7 +50,7 @@ export function createBlobs({
   const one = db.prepare('SELECT size FROM blobs WHERE repository = ? AND digest = ?');
   const insert = db.prepare(
     `INSERT INTO blobs (repository, digest, size, linked) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET linked = excluded.linked`,
+       ON CONFLICT (repository, digest) DO UPDATE SET linked = excluded.linked`,
   );
   const drop = db.prepare('DELETE FROM blobs WHERE repository = ? AND digest = ?');
   const readableSomewhere = db.prepare(
@@ -61,57 +59,57 @@ export function createBlobs({
   );
   const sizeOf = (row: Record<string, unknown> | undefined) => (row === undefined ? undefined : Number(row.size));
 
-  const stat = (repository: Repository, digest: string): { size: number } => {
+  const stat = async (repository: Repository, digest: string): Promise<{ size: number }> => {
     parseDigest(digest);
-    const size = sizeOf(one.get(repository.id, digest));
+    const size = sizeOf(await one.get(repository.id, digest));
     if (size === undefined)
       throw new GantryError('not-found', `${repository.name} has no blob ${digest}`, { code: 'blob-unknown' });
     return { size };
   };
-  const put = (target: PushTarget, digest: string, size: number): void => {
-    const repository = repositories.ensure(target.owner, target.name);
-    insert.run(repository.id, digest, size, Date.now());
-    quotas.check(target.owner);
+  const put = async (target: PushTarget, digest: string, size: number): Promise<void> => {
+    const repository = await repositories.ensure(target.owner, target.name);
+    await insert.run(repository.id, digest, size, Date.now());
+    await quotas.check(target.owner);
   };
 
   return {
     stat,
-    file(repository, digest) {
-      stat(repository, digest);
-      return content.path(digest);
+    async place(repository, digest) {
+      await stat(repository, digest);
+      return await store.place(digest);
     },
     async read(repository, digest, limit) {
-      const { size } = stat(repository, digest);
+      const { size } = await stat(repository, digest);
       if (size > limit)
         throw new GantryError('exhausted', `${digest} has ${size} bytes; at most ${limit} are read here`);
-      return await content.read(digest);
+      return await store.read(digest);
     },
     async link(target, { digest, size }, add) {
       await lock.run(digest, async () => {
-        await addUntilKept(content, digest, add, () =>
-          transact(db, () => {
-            if (!existsSync(content.path(digest))) return false;
-            put(target, digest, size);
+        await addUntilKept(digest, add, () =>
+          db.transact([digest, `namespace ${target.owner}`], async () => {
+            if (!(await store.keep(digest))) return false;
+            await put(target, digest, size);
             return true;
           }),
         );
       });
     },
-    mount(caller, target, digest, from) {
+    async mount(caller, target, digest, from) {
       parseDigest(digest);
-      return transact(db, () => {
+      return await db.transact([digest, `namespace ${target.owner}`], async () => {
         const size =
           from === undefined
-            ? sizeOf(readableSomewhere.get({ digest, me: everywhere(caller) }))
-            : sizeOf(one.get(from.id, digest));
+            ? sizeOf(await readableSomewhere.get({ digest, me: everywhere(caller) }))
+            : sizeOf(await one.get(from.id, digest));
         if (size === undefined) return false;
-        put(target, digest, size);
+        await put(target, digest, size);
         return true;
       });
     },
-    unlink(repository, digest) {
-      stat(repository, digest);
-      drop.run(repository.id, digest);
+    async unlink(repository, digest) {
+      await stat(repository, digest);
+      await drop.run(repository.id, digest);
     },
   };
 }
@@ -126,14 +124,13 @@ const everywhere = ({ account, scopes, limit }: Caller): number =>
  * @throws GantryError conflict where that goes on and on
  */
 export async function addUntilKept(
-  content: Pick<ContentStore, 'path'>,
   digest: string,
   add: () => Promise<unknown>,
-  keep: () => boolean,
+  keep: () => Promise<boolean>,
 ): Promise<void> {
   for (let attempt = 0; attempt < 10; attempt++) {
     await add();
-    if (keep()) return;
+    if (await keep()) return;
   }
-  throw new GantryError('conflict', `${content.path(digest)} goes away as often as it is written; push it again`);
+  throw new GantryError('conflict', `${digest} goes away as often as it is written; push it again`);
 }

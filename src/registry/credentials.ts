@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import type { Account, Accounts } from './accounts.ts';
+import type { Database } from './database.ts';
 
 /** What a secret is for: a browser's session, or Docker's identity token (an OAuth2 refresh token). */
 export type CredentialPurpose = 'session' | 'refresh';
@@ -13,19 +13,19 @@ export const credentialLifetime: Readonly<Record<CredentialPurpose, number>> = {
 
 /** Long-lived random secrets that stand for an account. Only their hashes are kept. */
 export interface Credentials {
-  issue(account: Account, purpose: CredentialPurpose): string;
+  issue(account: Account, purpose: CredentialPurpose): Promise<string>;
   /** The account, or undefined where the secret is unknown, expired, revoked, or older than the account's password. */
-  read(secret: string, purpose: CredentialPurpose): Account | undefined;
-  revoke(secret: string): void;
+  read(secret: string, purpose: CredentialPurpose): Promise<Account | undefined>;
+  revoke(secret: string): Promise<void>;
   /** Forgets what has expired. */
-  sweep(): void;
+  sweep(): Promise<void>;
 }
 
 export function createCredentials({
   db,
   accounts,
 }: {
-  readonly db: DatabaseSync;
+  readonly db: Database;
   readonly accounts: Pick<Accounts, 'find'>;
 }): Credentials {
   const insert = db.prepare(
@@ -37,19 +37,19 @@ export function createCredentials({
   const hash = (secret: string) => createHash('sha256').update(secret).digest();
 
   return {
-    issue(account, purpose) {
+    async issue(account, purpose) {
       const secret = randomBytes(32).toString('base64url');
       const expires = Date.now() + credentialLifetime[purpose];
-      insert.run(hash(secret), account.id, purpose, account.passwordVersion, expires);
+      await insert.run(hash(secret), account.id, purpose, account.passwordVersion, expires);
       return secret;
     },
-    read(secret, purpose) {
-      const row = one.get(hash(secret), purpose, Date.now());
+    async read(secret, purpose) {
+      const row = await one.get(hash(secret), purpose, Date.now());
       if (row === undefined) return undefined;
-      const account = accounts.find(Number(row.account));
+      const account = await accounts.find(Number(row.account));
       return account?.passwordVersion === Number(row.password_version) ? account : undefined;
     },
-    revoke: (secret) => void drop.run(hash(secret)),
-    sweep: () => void dropExpired.run(Date.now()),
+    revoke: async (secret) => void (await drop.run(hash(secret))),
+    sweep: async () => void (await dropExpired.run(Date.now())),
   };
 }

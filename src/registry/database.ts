@@ -1,241 +1,41 @@
-import { DatabaseSync } from 'node:sqlite';
-import { GantryError } from '#errors/index.ts';
+/** What a column holds, or a statement is given. */
+export type Value = string | number | null | Uint8Array;
+export type Row = Readonly<Record<string, unknown>>;
+/** Values for `?` in their order, or one object with the values of `:names`. */
+export type Arguments = readonly Value[] | readonly [Readonly<Record<string, Value>>];
 
-/** The hub's state, first version. Ids are never used twice: a token of a removed account fits nobody who comes after. */
-const first = `
-  CREATE TABLE accounts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    password TEXT NOT NULL,
-    password_version INTEGER NOT NULL DEFAULT 1,
-    default_private INTEGER NOT NULL DEFAULT 0,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE credentials (
-    hash BLOB PRIMARY KEY,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    purpose TEXT NOT NULL,
-    password_version INTEGER NOT NULL,
-    expires INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-  CREATE TABLE repositories (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    name TEXT NOT NULL UNIQUE,
-    private INTEGER NOT NULL,
-    updated INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX repositories_of_account ON repositories (account, name);
-  CREATE TABLE blobs (
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    linked INTEGER NOT NULL,
-    PRIMARY KEY (repository, digest)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX blobs_by_digest ON blobs (digest);
-  CREATE TABLE manifests (
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    digest TEXT NOT NULL,
-    media_type TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    image_size INTEGER NOT NULL,
-    subject TEXT,
-    artifact_type TEXT,
-    annotations TEXT,
-    pushed INTEGER NOT NULL,
-    PRIMARY KEY (repository, digest)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX manifests_by_digest ON manifests (digest);
-  CREATE INDEX manifests_by_subject ON manifests (repository, subject) WHERE subject IS NOT NULL;
-  CREATE TABLE manifest_parts (
-    repository INTEGER NOT NULL,
-    manifest TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    PRIMARY KEY (repository, manifest, digest),
-    FOREIGN KEY (repository, manifest) REFERENCES manifests (repository, digest) ON DELETE CASCADE
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX manifest_parts_by_digest ON manifest_parts (repository, digest);
-  CREATE TABLE tags (
-    repository INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    updated INTEGER NOT NULL,
-    PRIMARY KEY (repository, name),
-    FOREIGN KEY (repository, digest) REFERENCES manifests (repository, digest) ON DELETE CASCADE
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX tags_by_digest ON tags (repository, digest);
-  CREATE TABLE uploads (
-    id TEXT PRIMARY KEY,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    repository TEXT NOT NULL,
-    started INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-`;
-
-/** Organisations, invitations, personal tokens, limits, records of what happened, and the class board. */
-const second = `
-  ALTER TABLE accounts ADD COLUMN kind TEXT NOT NULL DEFAULT 'user';
-  ALTER TABLE accounts ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE accounts ADD COLUMN about TEXT NOT NULL DEFAULT '';
-  ALTER TABLE accounts ADD COLUMN quota_bytes INTEGER;
-  ALTER TABLE accounts ADD COLUMN quota_repositories INTEGER;
-  ALTER TABLE repositories ADD COLUMN immutable INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE repositories ADD COLUMN readme TEXT NOT NULL DEFAULT '';
-  CREATE TABLE members (
-    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    role TEXT NOT NULL,
-    PRIMARY KEY (org, account)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX members_by_account ON members (account);
-  CREATE TABLE teams (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    UNIQUE (org, name)
-  ) STRICT;
-  CREATE TABLE team_members (
-    team INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    PRIMARY KEY (account, team)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE team_grants (
-    team INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    role TEXT NOT NULL,
-    PRIMARY KEY (repository, team)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE invitations (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    hash BLOB NOT NULL UNIQUE,
-    org INTEGER REFERENCES accounts (id) ON DELETE CASCADE,
-    role TEXT NOT NULL,
-    uses INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE personal_tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    hash BLOB NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    repository TEXT,
-    created INTEGER NOT NULL,
-    expires INTEGER,
-    used INTEGER
-  ) STRICT;
-  CREATE INDEX personal_tokens_of_account ON personal_tokens (account);
-  CREATE TABLE audit (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    time INTEGER NOT NULL,
-    actor TEXT NOT NULL,
-    action TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    address TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE pulls (
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    day INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (repository, day)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE posts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    org INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    tag TEXT NOT NULL,
-    word TEXT NOT NULL,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX posts_of_org ON posts (org, id);
-  CREATE TABLE comments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    post INTEGER NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    text TEXT NOT NULL,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX comments_of_post ON comments (post, id);
-  CREATE TABLE reactions (
-    post INTEGER NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    emoji TEXT NOT NULL,
-    PRIMARY KEY (post, account, emoji)
-  ) STRICT, WITHOUT ROWID;
-`;
-
-/** Namespaces that are filled from another registry, and who is told of pushes. */
-const third = `
-  CREATE TABLE mirrors (
-    account INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
-    upstream TEXT NOT NULL,
-    username TEXT,
-    password TEXT,
-    ttl INTEGER NOT NULL,
-    anonymous INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE mirrored_tags (
-    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    checked INTEGER NOT NULL,
-    PRIMARY KEY (repository, name)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE webhooks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    url TEXT NOT NULL,
-    secret TEXT NOT NULL,
-    told INTEGER,
-    answer TEXT
-  ) STRICT;
-  CREATE INDEX webhooks_of_account ON webhooks (account);
-`;
-
-/** Each brings the database from the version before it to its own; they only ever grow at the end. */
-const migrations: readonly string[] = [first, second, third];
-
-/**
- * Opens the hub's database and brings it to this version's schema. What is committed is on disk (WAL, each commit
- * synced); another process, such as `gantry hub user add`, may write at the same time.
- * @throws GantryError unsupported where a newer version wrote it
- */
-export function openRegistryDatabase(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5000 });
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-  transact(db, () => {
-    const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > migrations.length)
-      throw new GantryError('unsupported', `${path} was written by a newer version (schema ${version}); update Gantry`);
-    if (version === migrations.length) return;
-    for (const migration of migrations.slice(version)) db.exec(migration);
-    db.exec(`PRAGMA user_version = ${migrations.length}`);
-  });
-  return db;
+/** One statement of SQL that both SQLite and PostgreSQL understand, to be run any number of times. */
+export interface Statement {
+  /** The first row. */
+  get(...parameters: Arguments): Promise<Row | undefined>;
+  all(...parameters: Arguments): Promise<readonly Row[]>;
+  /** How many rows it changed. */
+  run(...parameters: Arguments): Promise<number>;
 }
 
 /**
- * A second connection to a database that is open, whose commits reach the disk with the next of the first one's: for
- * what a power cut may take away and a killed process may not, such as uploads that are not finished, and records.
+ * The hub's state. Statements that run within the body of `transact` belong to its transaction; any other sees what is
+ * committed, and is a transaction by itself. What is committed is on the disk when the promise is fulfilled.
  */
-export function openRelaxed(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5000 });
-  db.exec('PRAGMA synchronous = NORMAL');
-  return db;
-}
-
-/** Runs `body` in one write transaction: all of it is on disk when this returns, or none. `body` is synchronous. */
-export function transact<T>(db: DatabaseSync, body: () => T): T {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    const result = body();
-    db.exec('COMMIT');
-    return result;
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
+export interface Database extends AsyncDisposable {
+  prepare(sql: string): Statement;
+  /**
+   * All of the body or nothing of it; within another one it is a part of that. `contended` names what the body looks at
+   * before it writes (`account 5`, a digest): of two transactions, of whatever process, that name the same, the second
+   * begins when the first has ended, and sees what it did. The body waits for the database alone, never for a network.
+   */
+  transact<T>(contended: readonly string[], body: () => Promise<T>): Promise<T>;
+  /**
+   * The same state, for what a power cut may take away and a killed process may not, such as uploads that are not
+   * finished, and records: nothing waits for the disk.
+   */
+  readonly relaxed: Pick<Database, 'prepare' | 'transact'>;
+  /** A right that one process at a time has, until it is disposed of or the process ends; undefined where another has it. */
+  hold(right: 'collecting'): Promise<AsyncDisposable | undefined>;
+  /** Tells every process that listens, this one too, of a few bytes of text. */
+  notify(channel: string, text: string): Promise<void>;
+  /** Hears all that is told from when it is fulfilled, until the function is called that it gives. */
+  listen(channel: string, listener: (text: string) => void): Promise<() => void>;
+  /** @throws what makes it impossible to use it at this moment */
+  check(): Promise<void>;
 }

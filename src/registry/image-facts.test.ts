@@ -21,9 +21,9 @@ function facts(documents: Readonly<Record<string, string>>, mediaType: string = 
     imageSize: 1000,
   });
   const manifests: Pick<Manifests, 'find' | 'read' | 'tagsOf'> = {
-    find: (_repository, reference) => stored(reference),
+    find: async (_repository, reference) => stored(reference),
     read: async ({ digest }) => Buffer.from(textOf(digest)),
-    tagsOf: () => ['v1'],
+    tagsOf: async () => ['v1'],
   };
   const blobs = { read: async (_repository: unknown, digest: string) => Buffer.from(textOf(digest)) };
   return imageFacts({ manifests, blobs }, repository, 'm');

@@ -45,21 +45,23 @@ export async function imageFacts(
   repository: Repository,
   reference: string,
 ): Promise<ImageFacts> {
-  const stored = manifests.find(repository, reference);
+  const stored = await manifests.find(repository, reference);
   const document = objectOf(JSON.parse((await manifests.read(stored)).toString('utf8')));
   const common = {
     digest: stored.digest,
     mediaType: stored.mediaType,
-    tags: manifests.tagsOf(repository, stored.digest),
+    tags: await manifests.tagsOf(repository, stored.digest),
     artifactType: textOf(document.artifactType),
     annotations: textsOf(document.annotations),
   };
   if (isIndexType(stored.mediaType)) {
-    const platforms = listOf(document.manifests).flatMap((entry): PlatformFacts[] => {
+    const platforms: PlatformFacts[] = [];
+    for (const entry of listOf(document.manifests)) {
       const { digest, platform } = objectOf(entry);
-      if (typeof digest !== 'string' || !isDigest(digest)) return [];
-      return [{ digest, platform: platformOf(objectOf(platform)), size: sizeHere(manifests, repository, digest) }];
-    });
+      if (typeof digest !== 'string' || !isDigest(digest)) continue;
+      const size = await sizeHere(manifests, repository, digest);
+      platforms.push({ digest, platform: platformOf(objectOf(platform)), size });
+    }
     const size = platforms.reduce((sum, entry) => sum + entry.size, stored.size);
     return { ...common, size, platforms, steps: [], config: {} };
   }
@@ -69,7 +71,7 @@ export async function imageFacts(
     const { digest, mediaType, size } = objectOf(entry);
     return { digest: String(digest), mediaType: String(mediaType), size: Number(size) };
   });
-  const size = sizeHere(manifests, repository, stored.digest);
+  const size = await sizeHere(manifests, repository, stored.digest);
   return {
     ...common,
     size,
@@ -100,9 +102,9 @@ async function readConfig(blobs: Pick<Blobs, 'read'>, repository: Repository, di
   }
 }
 
-function sizeHere(manifests: Pick<Manifests, 'find'>, repository: Repository, digest: string): number {
+async function sizeHere(manifests: Pick<Manifests, 'find'>, repository: Repository, digest: string): Promise<number> {
   try {
-    return manifests.find(repository, digest).imageSize;
+    return (await manifests.find(repository, digest)).imageSize;
   } catch (error) {
     if (isGantryError(error, 'not-found')) return 0;
     throw error;

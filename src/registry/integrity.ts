@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
-import type { ContentStore } from '#content/index.ts';
 import { parseDigest } from '#oci/index.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { Database } from './database.ts';
 
 /** What is wrong with a hub's store: one line each. */
 export interface IntegrityReport {
@@ -16,17 +16,17 @@ export interface IntegrityReport {
  * size they say. May run while the hub serves.
  */
 export async function checkIntegrity(
-  { db, content }: { readonly db: DatabaseSync; readonly content: Pick<ContentStore, 'list' | 'open' | 'stat'> },
+  { db, store }: { readonly db: Database; readonly store: Pick<BlobStore, 'list' | 'open' | 'stat'> },
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<IntegrityReport> {
   const problems: string[] = [];
   const options = signal === undefined ? {} : { signal };
   let blobs = 0;
   let bytes = 0;
-  for await (const { digest } of content.list()) {
+  for await (const { digest } of store.list()) {
     const { algorithm, hex } = parseDigest(digest);
     const hash = createHash(algorithm);
-    for await (const chunk of (await content.open(digest, options)) as AsyncIterable<Buffer>) {
+    for await (const chunk of (await store.open(digest, options)) as AsyncIterable<Buffer>) {
       hash.update(chunk);
       bytes += chunk.length;
     }
@@ -38,8 +38,8 @@ export async function checkIntegrity(
     `SELECT digest, size, r.name FROM blobs b JOIN repositories r ON r.id = b.repository
        UNION SELECT digest, size, r.name FROM manifests m JOIN repositories r ON r.id = m.repository`,
   );
-  for (const { digest, size, name } of named.all()) {
-    const found = await content.stat(String(digest));
+  for (const { digest, size, name } of await named.all()) {
+    const found = await store.stat(String(digest));
     if (found === undefined) problems.push(`${String(name)} names ${String(digest)}, which is not there`);
     else if (found.size !== Number(size))
       problems.push(`${String(name)} has ${String(digest)} with ${Number(size)} bytes, the file has ${found.size}`);

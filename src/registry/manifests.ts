@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import type { DatabaseSync } from 'node:sqlite';
-import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { type Descriptor, digestOf, isDigest, parseDigest } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
+import { type BlobStore, once } from './blob-store.ts';
 import { addUntilKept } from './blobs.ts';
-import { transact } from './database.ts';
+import type { Database } from './database.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import { type ManifestPart, manifestLimit, readManifest } from './manifest-document.ts';
 import type { Quotas } from './quotas.ts';
@@ -36,14 +34,17 @@ export interface Manifests {
     bytes: Buffer,
   ): Promise<{ digest: string; subject: string | undefined }>;
   /** By tag or digest. @throws GantryError not-found (code `manifest-unknown`), invalid (`tag-invalid`) */
-  find(repository: Repository, reference: string): StoredManifest;
+  find(repository: Repository, reference: string): Promise<StoredManifest>;
   read(manifest: Pick<StoredManifest, 'digest'>): Promise<Buffer>;
   /** The tags of a digest, in the order of their names. */
-  tagsOf(repository: Repository, digest: string): readonly string[];
+  tagsOf(repository: Repository, digest: string): Promise<readonly string[]>;
   /** A digest goes with all its tags; a tag goes alone. @throws as `find`, conflict (`tag-immutable`) */
-  delete(repository: Repository, reference: string): void;
+  delete(repository: Repository, reference: string): Promise<void>;
   /** Manifests whose subject is `digest` (distribution-spec: listing referrers). */
-  referrers(repository: Repository, digest: string): readonly (Descriptor & { readonly artifactType?: string })[];
+  referrers(
+    repository: Repository,
+    digest: string,
+  ): Promise<readonly (Descriptor & { readonly artifactType?: string })[]>;
 }
 
 const cacheLimit = 32 << 20;
@@ -56,13 +57,13 @@ export interface ManifestOptions {
 export function createManifests(
   {
     db,
-    content,
+    store,
     repositories,
     quotas,
     lock,
   }: {
-    readonly db: DatabaseSync;
-    readonly content: Pick<ContentStore, 'ingest' | 'read' | 'path'>;
+    readonly db: Database;
+    readonly store: Pick<BlobStore, 'ingest' | 'read' | 'keep'>;
     readonly repositories: Repositories;
     readonly quotas: Pick<Quotas, 'check'>;
     readonly lock: KeyedLock;
@@ -80,12 +81,14 @@ export function createManifests(
   const manifestPart = db.prepare('SELECT size, image_size FROM manifests WHERE repository = ? AND digest = ?');
   const insert = db.prepare(
     `INSERT INTO manifests (repository, digest, media_type, size, image_size, subject, artifact_type, annotations, pushed)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET pushed = excluded.pushed`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repository, digest) DO UPDATE SET pushed = excluded.pushed`,
   );
-  const insertPart = db.prepare('INSERT OR IGNORE INTO manifest_parts (repository, manifest, digest) VALUES (?, ?, ?)');
+  const insertPart = db.prepare(
+    'INSERT INTO manifest_parts (repository, manifest, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  );
   const setTag = db.prepare(
     `INSERT INTO tags (repository, name, digest, updated) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET digest = excluded.digest, updated = excluded.updated`,
+       ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated = excluded.updated`,
   );
   const drop = db.prepare('DELETE FROM manifests WHERE repository = ? AND digest = ?');
   const dropTag = db.prepare('DELETE FROM tags WHERE repository = ? AND name = ?');
@@ -94,13 +97,13 @@ export function createManifests(
   const cache = createCache();
 
   /** Checks that all parts are there in the size named; the size of the whole image in bytes. */
-  const sizeOfParts = (target: PushTarget, parts: readonly ManifestPart[]): number => {
-    const repository = repositories.find(target.name);
+  const sizeOfParts = async (target: PushTarget, parts: readonly ManifestPart[]): Promise<number> => {
+    const repository = await repositories.find(target.name);
     const seen = new Set<string>();
     let total = 0;
     for (const { kind, digest, size } of parts) {
       const one = kind === 'blob' ? blobPart : manifestPart;
-      const row = repository === undefined ? undefined : one.get(repository.id, digest);
+      const row = repository === undefined ? undefined : await one.get(repository.id, digest);
       if (row === undefined && target.partsLater === true) {
         if (!seen.has(digest)) total += size;
         seen.add(digest);
@@ -121,9 +124,9 @@ export function createManifests(
     return total;
   };
 
-  const find = (repository: Repository, reference: string): StoredManifest => {
+  const find = async (repository: Repository, reference: string): Promise<StoredManifest> => {
     checkReference(reference);
-    const row = (isDigest(reference) ? byDigest : byTag).get(repository.id, reference);
+    const row = await (isDigest(reference) ? byDigest : byTag).get(repository.id, reference);
     if (row === undefined)
       throw new GantryError('not-found', `${repository.name} has no manifest ${reference}`, {
         code: 'manifest-unknown',
@@ -137,8 +140,8 @@ export function createManifests(
   };
 
   /** Who may add tags moves none, and an immutable one is moved by nobody (GHSA of zot: CVE-2026-31801). */
-  const checkMove = (target: PushTarget, repository: Repository, tag: string, digest: string): void => {
-    const there = byTag.get(repository.id, tag);
+  const checkMove = async (target: PushTarget, repository: Repository, tag: string, digest: string): Promise<void> => {
+    const there = await byTag.get(repository.id, tag);
     if (there === undefined || there.digest === digest) return;
     if (repository.immutable) throw immutable(repository, tag);
     if (!target.mayOverwrite)
@@ -165,15 +168,15 @@ export function createManifests(
         throw new GantryError('invalid', `the manifest's bytes are ${digest}, not ${reference}`, {
           code: 'digest-invalid',
         });
-      sizeOfParts(target, document.parts);
+      await sizeOfParts(target, document.parts);
       await lock.run(digest, async () => {
-        const add = () => content.ingest(one(bytes), { digest, size: bytes.length });
-        const keep = (): boolean => {
-          if (!existsSync(content.path(digest))) return false;
-          const imageSize = bytes.length + sizeOfParts(target, document.parts);
-          const repository = repositories.ensure(target.owner, target.name);
+        const add = () => store.ingest(once(bytes), { digest });
+        const keep = async (): Promise<boolean> => {
+          if (!(await store.keep(digest))) return false;
+          const imageSize = bytes.length + (await sizeOfParts(target, document.parts));
+          const repository = await repositories.ensure(target.owner, target.name);
           const { mediaType, subject = null, artifactType = null, annotations } = document;
-          insert.run(
+          await insert.run(
             repository.id,
             digest,
             mediaType,
@@ -184,16 +187,16 @@ export function createManifests(
             annotations === undefined ? null : JSON.stringify(annotations),
             Date.now(),
           );
-          for (const part of document.parts) insertPart.run(repository.id, digest, part.digest);
+          for (const part of document.parts) await insertPart.run(repository.id, digest, part.digest);
           if (!isDigest(reference)) {
-            checkMove(target, repository, reference, digest);
-            setTag.run(repository.id, reference, digest, Date.now());
+            await checkMove(target, repository, reference, digest);
+            await setTag.run(repository.id, reference, digest, Date.now());
           }
-          quotas.check(target.owner);
-          repositories.touch(repository);
+          await quotas.check(target.owner);
+          await repositories.touch(repository);
           return true;
         };
-        await addUntilKept(content, digest, add, () => transact(db, keep));
+        await addUntilKept(digest, add, () => db.transact([digest, `namespace ${target.owner}`], keep));
       });
       cache.put(digest, bytes);
       return { digest, subject: document.subject };
@@ -201,24 +204,25 @@ export function createManifests(
     async read({ digest }) {
       const known = cache.get(digest);
       if (known !== undefined) return known;
-      const bytes = await content.read(digest);
+      const bytes = await store.read(digest);
       cache.put(digest, bytes);
       return bytes;
     },
-    tagsOf: (repository, digest) => tagsOf.all(repository.id, digest).map(({ name }) => String(name)),
-    delete(repository, reference) {
-      const { digest } = find(repository, reference);
-      transact(db, () => {
-        const [tag] = isDigest(reference) ? tagsOf.all(repository.id, digest) : [{ name: reference }];
-        if (tag !== undefined && repositories.find(repository.name)?.immutable) throw immutable(repository, tag.name);
-        if (isDigest(reference)) drop.run(repository.id, digest);
-        else dropTag.run(repository.id, reference);
-        repositories.touch(repository);
+    tagsOf: async (repository, digest) => (await tagsOf.all(repository.id, digest)).map(({ name }) => String(name)),
+    async delete(repository, reference) {
+      const { digest } = await find(repository, reference);
+      await db.transact([`namespace ${repository.owner}`], async () => {
+        const [tag] = isDigest(reference) ? await tagsOf.all(repository.id, digest) : [{ name: reference }];
+        if (tag !== undefined && (await repositories.find(repository.name))?.immutable)
+          throw immutable(repository, tag.name);
+        if (isDigest(reference)) await drop.run(repository.id, digest);
+        else await dropTag.run(repository.id, reference);
+        await repositories.touch(repository);
       });
     },
-    referrers(repository, digest) {
+    async referrers(repository, digest) {
       parseDigest(digest);
-      return bySubject.all(repository.id, digest).map((row) => ({
+      return (await bySubject.all(repository.id, digest)).map((row) => ({
         mediaType: String(row.media_type),
         digest: String(row.digest),
         size: Number(row.size),
@@ -250,10 +254,6 @@ const sameAlgorithm = (digest: string, bytes: Buffer): string => {
   const { algorithm } = parseDigest(digest);
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
 };
-
-async function* one(bytes: Buffer): AsyncIterable<Uint8Array> {
-  yield bytes;
-}
 
 /** Bytes by digest never change, so they may be kept; the longest unused go first. */
 function createCache() {

@@ -1,12 +1,12 @@
-import type { DatabaseSync } from 'node:sqlite';
-import type { ContentStore } from '#content/index.ts';
 import type { RegistryClient } from '#distribution/index.ts';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import { isDigest, parseReference, type Reference } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
 import type { Caller } from './access-tokens.ts';
 import type { Account, Accounts } from './accounts.ts';
+import type { BlobStore } from './blob-store.ts';
 import type { Blobs } from './blobs.ts';
+import type { Database } from './database.ts';
 import type { Manifests } from './manifests.ts';
 import { namespaceOf, type Repositories, type Repository } from './repositories.ts';
 
@@ -28,10 +28,10 @@ export interface Mirror {
  */
 export interface Mirrors {
   /** Makes the namespace. @throws GantryError invalid (upstream, name), conflict */
-  add(mirror: Mirror, password: string | undefined): void;
-  list(): readonly Mirror[];
+  add(mirror: Mirror, password: string | undefined): Promise<void>;
+  list(): Promise<readonly Mirror[]>;
   /** Whether a name belongs to a mirror. */
-  covers(name: string): boolean;
+  covers(name: string): Promise<boolean>;
   /**
    * Brings a manifest here where it is not, or is too old. Says whether what is here may be stale.
    * @throws GantryError as RegistryClient.getManifest where there is nothing to fall back on
@@ -53,16 +53,16 @@ export function createMirrors({
   repositories,
   manifests,
   blobs,
-  content,
+  store,
   client,
   onStale = () => undefined,
 }: {
-  readonly db: DatabaseSync;
+  readonly db: Database;
   readonly accounts: Pick<Accounts, 'find' | 'createOrg'>;
   readonly repositories: Pick<Repositories, 'find'>;
   readonly manifests: Pick<Manifests, 'find' | 'put'>;
   readonly blobs: Pick<Blobs, 'stat' | 'link'>;
-  readonly content: Pick<ContentStore, 'ingest' | 'stat'>;
+  readonly store: Pick<BlobStore, 'ingest' | 'stat'>;
   readonly client: Pick<RegistryClient, 'getManifest' | 'headManifest' | 'getBlob'>;
   readonly onStale?: (name: string, why: string) => void;
 }): Mirrors {
@@ -73,9 +73,9 @@ export function createMirrors({
   const one = db.prepare('SELECT m.*, a.name FROM mirrors m JOIN accounts a ON a.id = m.account WHERE a.name = ?');
   const checkedAt = db.prepare('SELECT checked FROM mirrored_tags WHERE repository = ? AND name = ?');
   const setChecked = db.prepare(
-    'INSERT INTO mirrored_tags (repository, name, checked) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET checked = excluded.checked',
+    'INSERT INTO mirrored_tags (repository, name, checked) VALUES (?, ?, ?) ON CONFLICT (repository, name) DO UPDATE SET checked = excluded.checked',
   );
-  const named = db.prepare('SELECT 1 FROM manifest_parts WHERE repository = ? AND digest = ? LIMIT 1');
+  const named = db.prepare('SELECT 1 AS named FROM manifest_parts WHERE repository = ? AND digest = ? LIMIT 1');
   /** A class that pulls the same image at once fetches it once. */
   const underway = new Map<string, Promise<unknown>>();
   const once = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
@@ -84,9 +84,9 @@ export function createMirrors({
     return (await running) as T;
   };
 
-  const find = (name: string): Row | undefined => {
-    const row = one.get(namespaceOf(name));
-    const account = row === undefined ? undefined : accounts.find(Number(row.account));
+  const find = async (name: string): Promise<Row | undefined> => {
+    const row = await one.get(namespaceOf(name));
+    const account = row === undefined ? undefined : await accounts.find(Number(row.account));
     if (row === undefined || account === undefined) return undefined;
     return { account, mirror: mirrorOf(row), password: row.password === null ? undefined : String(row.password) };
   };
@@ -106,10 +106,10 @@ export function createMirrors({
   const mayFetch = ({ mirror, account }: Row, { account: who, limit }: Caller): boolean =>
     (mirror.anonymous || who !== undefined) && !account.defaultPrivate && limit?.repository === undefined;
 
-  const here = (repository: Repository | undefined, reference: string) => {
+  const here = async (repository: Repository | undefined, reference: string) => {
     if (repository === undefined) return undefined;
     try {
-      return manifests.find(repository, reference);
+      return await manifests.find(repository, reference);
     } catch (error) {
       if (isGantryError(error, 'not-found')) return undefined;
       throw error;
@@ -118,8 +118,8 @@ export function createMirrors({
 
   const fetchManifest = async (row: Row, name: string, reference: string, signal: AbortSignal | undefined) => {
     const { ref, options } = upstreamOf(row, name, signal);
-    const repository = repositories.find(name);
-    const present = here(repository, reference);
+    const repository = await repositories.find(name);
+    const present = await here(repository, reference);
     const wanted: Reference = isDigest(reference) ? { ...ref, digest: reference } : { ...ref, tag: reference };
     // Asking for the head first costs nothing of an upstream's allowance of pulls.
     const head = present === undefined ? undefined : await client.headManifest(wanted, options);
@@ -127,12 +127,12 @@ export function createMirrors({
       const { mediaType, bytes } = await client.getManifest(wanted, options);
       await manifests.put(targetOf(row, name), reference, mediaType, bytes);
     }
-    const stored = repositories.find(name);
-    if (stored !== undefined && !isDigest(reference)) setChecked.run(stored.id, reference, Date.now());
+    const stored = await repositories.find(name);
+    if (stored !== undefined && !isDigest(reference)) await setChecked.run(stored.id, reference, Date.now());
   };
 
   return {
-    add(mirror, password) {
+    async add(mirror, password) {
       const { registry } = parseReference(`${mirror.upstream}/x`, null);
       if (!(mirror.ttl >= 0)) throw new GantryError('invalid', `a mirror's tags cannot be kept for ${mirror.ttl} ms`);
       if (registry === 'docker.io' && !/^docker\.io(?:\/|$)/.test(mirror.upstream))
@@ -140,21 +140,21 @@ export function createMirrors({
           'invalid',
           `"${mirror.upstream}" names no registry; begin with its host, as in docker.io`,
         );
-      const account = accounts.createOrg(mirror.name);
+      const account = await accounts.createOrg(mirror.name);
       const { upstream, username, ttl, anonymous } = mirror;
-      insert.run(account.id, upstream, username ?? null, password ?? null, ttl, anonymous ? 1 : 0);
+      await insert.run(account.id, upstream, username ?? null, password ?? null, ttl, anonymous ? 1 : 0);
     },
-    list: () => all.all().map(mirrorOf),
-    covers: (name) => one.get(namespaceOf(name)) !== undefined,
+    list: async () => (await all.all()).map(mirrorOf),
+    covers: async (name) => (await one.get(namespaceOf(name))) !== undefined,
     async manifest(caller, name, reference, signal) {
-      const row = find(name);
+      const row = await find(name);
       if (row === undefined) return { stale: false };
-      const repository = repositories.find(name);
-      const present = here(repository, reference);
+      const repository = await repositories.find(name);
+      const present = await here(repository, reference);
       if (present !== undefined && repository !== undefined) {
         const checked = isDigest(reference)
           ? Date.now()
-          : Number(checkedAt.get(repository.id, reference)?.checked ?? 0);
+          : Number((await checkedAt.get(repository.id, reference))?.checked ?? 0);
         if (Date.now() - checked < row.mirror.ttl || isDigest(reference)) return { stale: false };
       }
       if (!mayFetch(row, caller)) return { stale: present !== undefined };
@@ -168,12 +168,12 @@ export function createMirrors({
       }
     },
     async blob(caller, name, digest, signal) {
-      const row = find(name);
-      const repository = repositories.find(name);
+      const row = await find(name);
+      const repository = await repositories.find(name);
       if (row === undefined || repository === undefined || !mayFetch(row, caller)) return;
-      if (named.get(repository.id, digest) === undefined) return;
+      if ((await named.get(repository.id, digest)) === undefined) return;
       try {
-        blobs.stat(repository, digest);
+        await blobs.stat(repository, digest);
         return;
       } catch (error) {
         if (!isGantryError(error, 'not-found')) throw error;
@@ -181,11 +181,11 @@ export function createMirrors({
       await once(`${name} ${digest}`, async () => {
         const { ref, options } = upstreamOf(row, name, signal);
         const source = await client.getBlob(ref, digest, options);
-        const { size } = await content.ingest(source as AsyncIterable<Uint8Array>, { digest });
+        const { size } = await store.ingest(source as AsyncIterable<Uint8Array>, { digest });
         await blobs.link(targetOf(row, name), { digest, size }, async () => {
           // Collected between the two: fetched again.
-          if ((await content.stat(digest)) === undefined)
-            await content.ingest((await client.getBlob(ref, digest, options)) as AsyncIterable<Uint8Array>, { digest });
+          if ((await store.stat(digest)) === undefined)
+            await store.ingest((await client.getBlob(ref, digest, options)) as AsyncIterable<Uint8Array>, { digest });
         });
       });
     },

@@ -1,8 +1,7 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import { checkAccountName } from './account-name.ts';
 import type { Account } from './accounts.ts';
-import { transact } from './database.ts';
+import type { Database } from './database.ts';
 import type { Repository } from './repositories.ts';
 import { checkRole, type Role } from './roles.ts';
 
@@ -21,24 +20,24 @@ export interface Team {
 /** Who belongs to an organisation, such as a class, and what teams of them may do in which repositories. */
 export interface Organisations {
   /** The organisations an account belongs to, in the order of their names. */
-  of(account: Account): readonly { readonly name: string; readonly role: Role }[];
-  members(org: Account): readonly Member[];
+  of(account: Account): Promise<readonly { readonly name: string; readonly role: Role }[]>;
+  members(org: Account): Promise<readonly Member[]>;
   /** Adds a member or changes a role. @throws GantryError invalid (role), conflict (code `last-owner`) */
-  setMember(org: Account, account: Account, role: string): void;
+  setMember(org: Account, account: Account, role: string): Promise<void>;
   /** Also out of its teams. @throws GantryError not-found, conflict (code `last-owner`) */
-  removeMember(org: Account, account: Account): void;
-  teams(org: Account): readonly Team[];
+  removeMember(org: Account, account: Account): Promise<void>;
+  teams(org: Account): Promise<readonly Team[]>;
   /** @throws GantryError invalid (name), conflict */
-  createTeam(org: Account, name: string): void;
+  createTeam(org: Account, name: string): Promise<void>;
   /** @throws GantryError not-found */
-  removeTeam(org: Account, name: string): void;
+  removeTeam(org: Account, name: string): Promise<void>;
   /** @throws GantryError not-found, invalid where the account is no member of the organisation */
-  setInTeam(org: Account, team: string, account: Account, value: boolean): void;
+  setInTeam(org: Account, team: string, account: Account, value: boolean): Promise<void>;
   /** Gives or (without a role) takes away. @throws GantryError not-found, invalid */
-  grant(org: Account, team: string, repository: Repository, role: string | undefined): void;
+  grant(org: Account, team: string, repository: Repository, role: string | undefined): Promise<void>;
 }
 
-export function createOrganisations({ db }: { readonly db: DatabaseSync }): Organisations {
+export function createOrganisations({ db }: { readonly db: Database }): Organisations {
   const ofAccount = db.prepare(
     'SELECT a.name, m.role FROM members m JOIN accounts a ON a.id = m.org WHERE m.account = ? ORDER BY a.name',
   );
@@ -48,7 +47,7 @@ export function createOrganisations({ db }: { readonly db: DatabaseSync }): Orga
   const roleIn = db.prepare('SELECT role FROM members WHERE org = ? AND account = ?');
   const owners = db.prepare("SELECT count(*) AS n FROM members WHERE org = ? AND role = 'owner'");
   const put = db.prepare(
-    'INSERT INTO members (org, account, role) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET role = excluded.role',
+    'INSERT INTO members (org, account, role) VALUES (?, ?, ?) ON CONFLICT (org, account) DO UPDATE SET role = excluded.role',
   );
   const drop = db.prepare('DELETE FROM members WHERE org = ? AND account = ?');
   const leaveTeams = db.prepare(
@@ -64,74 +63,78 @@ export function createOrganisations({ db }: { readonly db: DatabaseSync }): Orga
   );
   const insertTeam = db.prepare('INSERT INTO teams (org, name) VALUES (?, ?)');
   const dropTeam = db.prepare('DELETE FROM teams WHERE id = ?');
-  const join = db.prepare('INSERT OR IGNORE INTO team_members (team, account) VALUES (?, ?)');
+  const join = db.prepare('INSERT INTO team_members (team, account) VALUES (?, ?) ON CONFLICT DO NOTHING');
   const leave = db.prepare('DELETE FROM team_members WHERE team = ? AND account = ?');
   const grant = db.prepare(
-    'INSERT INTO team_grants (team, repository, role) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET role = excluded.role',
+    'INSERT INTO team_grants (team, repository, role) VALUES (?, ?, ?) ON CONFLICT (repository, team) DO UPDATE SET role = excluded.role',
   );
   const revoke = db.prepare('DELETE FROM team_grants WHERE team = ? AND repository = ?');
 
-  const teamId = (org: Account, name: string): number => {
-    const row = team.get(org.id, name);
+  const teamId = async (org: Account, name: string): Promise<number> => {
+    const row = await team.get(org.id, name);
     if (row === undefined)
       throw new GantryError('not-found', `${org.name} has no team "${name}"`, { code: 'team-unknown' });
     return Number(row.id);
   };
   /** Whoever runs an organisation stays until somebody else does. */
-  const keepOwner = (org: Account): void => {
-    if (Number(owners.get(org.id)?.n) === 0)
+  const keepOwner = async (org: Account): Promise<void> => {
+    if (Number((await owners.get(org.id))?.n) === 0)
       throw new GantryError('conflict', `${org.name} needs an owner; make somebody else one first`, {
         code: 'last-owner',
       });
   };
 
   return {
-    of: ({ id }) => ofAccount.all(id).map((row) => ({ name: String(row.name), role: checkRole(String(row.role)) })),
-    members: ({ id }) =>
-      members.all(id).map((row) => ({ account: String(row.name), role: checkRole(String(row.role)) })),
-    setMember(org, account, role) {
+    of: async ({ id }) =>
+      (await ofAccount.all(id)).map((row) => ({ name: String(row.name), role: checkRole(String(row.role)) })),
+    members: async ({ id }) =>
+      (await members.all(id)).map((row) => ({ account: String(row.name), role: checkRole(String(row.role)) })),
+    async setMember(org, account, role) {
       const checked = checkRole(role);
       if (account.kind !== 'user')
         throw new GantryError('invalid', `${account.name} is an organisation; only people are members`);
-      transact(db, () => {
-        put.run(org.id, account.id, checked);
-        keepOwner(org);
+      await db.transact([`members ${org.id}`], async () => {
+        await put.run(org.id, account.id, checked);
+        await keepOwner(org);
       });
     },
-    removeMember: (org, account) =>
-      transact(db, () => {
-        if (drop.run(org.id, account.id).changes === 0)
+    removeMember: async (org, account) =>
+      db.transact([`members ${org.id}`], async () => {
+        if ((await drop.run(org.id, account.id)) === 0)
           throw new GantryError('not-found', `${account.name} is no member of ${org.name}`);
-        leaveTeams.run(account.id, org.id);
-        keepOwner(org);
+        await leaveTeams.run(account.id, org.id);
+        await keepOwner(org);
       }),
-    teams: ({ id }) =>
-      teams.all(id).map((row) => ({
-        name: String(row.name),
-        members: inTeam.all(Number(row.id)).map(({ name }) => String(name)),
-        grants: grants
-          .all(Number(row.id))
-          .map(({ name, role }) => ({ repository: String(name), role: checkRole(String(role)) })),
-      })),
-    createTeam(org, name) {
+    teams: async ({ id }) =>
+      await Promise.all(
+        (await teams.all(id)).map(async (row) => ({
+          name: String(row.name),
+          members: (await inTeam.all(Number(row.id))).map(({ name }) => String(name)),
+          grants: (await grants.all(Number(row.id))).map(({ name, role }) => ({
+            repository: String(name),
+            role: checkRole(String(role)),
+          })),
+        })),
+      ),
+    async createTeam(org, name) {
       checkAccountName(name);
-      if (team.get(org.id, name) !== undefined)
+      if ((await team.get(org.id, name)) !== undefined)
         throw new GantryError('conflict', `${org.name} has a team "${name}" already`);
-      insertTeam.run(org.id, name);
+      await insertTeam.run(org.id, name);
     },
-    removeTeam: (org, name) => void dropTeam.run(teamId(org, name)),
-    setInTeam(org, name, account, value) {
-      const id = teamId(org, name);
-      if (value && roleIn.get(org.id, account.id) === undefined)
+    removeTeam: async (org, name) => void (await dropTeam.run(await teamId(org, name))),
+    async setInTeam(org, name, account, value) {
+      const id = await teamId(org, name);
+      if (value && (await roleIn.get(org.id, account.id)) === undefined)
         throw new GantryError('invalid', `${account.name} is no member of ${org.name}; add them there first`);
-      (value ? join : leave).run(id, account.id);
+      await (value ? join : leave).run(id, account.id);
     },
-    grant(org, name, repository, role) {
-      const id = teamId(org, name);
+    async grant(org, name, repository, role) {
+      const id = await teamId(org, name);
       if (repository.owner !== org.id)
         throw new GantryError('invalid', `${repository.name} does not belong to ${org.name}`);
-      if (role === undefined) revoke.run(id, repository.id);
-      else grant.run(id, repository.id, checkRole(role));
+      if (role === undefined) await revoke.run(id, repository.id);
+      else await grant.run(id, repository.id, checkRole(role));
     },
   };
 }

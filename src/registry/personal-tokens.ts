@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import type { Account, Accounts } from './accounts.ts';
+import type { Database } from './database.ts';
 import type { Action } from './roles.ts';
 
 /** What a token may at most do, each including what comes before it. `create` adds tags and never replaces one. */
@@ -40,14 +40,14 @@ export interface PersonalTokens {
   create(
     account: Account,
     token: { readonly name: string; readonly scope: string; readonly repository?: string; readonly expires?: number },
-  ): { secret: string; token: PersonalToken };
-  list(account: Account): readonly PersonalToken[];
+  ): Promise<{ secret: string; token: PersonalToken }>;
+  list(account: Account): Promise<readonly PersonalToken[]>;
   /** @throws GantryError not-found (code `token-unknown`) */
-  revoke(account: Account, id: number): void;
+  revoke(account: Account, id: number): Promise<void>;
   /** Who logs in with a name and a secret; undefined where it is wrong, expired, or somebody else's. Notes its use. */
-  login(name: string, secret: string): { account: Account; limit: TokenLimit } | undefined;
+  login(name: string, secret: string): Promise<{ account: Account; limit: TokenLimit } | undefined>;
   /** The limit of a token that is still good, for what was issued on the strength of it. */
-  limitOf(id: number): TokenLimit | undefined;
+  limitOf(id: number): Promise<TokenLimit | undefined>;
 }
 
 const prefix = 'gantry_pat_';
@@ -58,11 +58,11 @@ const usedEvery = 60_000;
 export const isPersonalToken = (password: string): boolean => password.startsWith(prefix);
 
 export function createPersonalTokens(
-  { db, accounts }: { readonly db: DatabaseSync; readonly accounts: Pick<Accounts, 'find'> },
+  { db, accounts }: { readonly db: Database; readonly accounts: Pick<Accounts, 'find'> },
   { now = Date.now }: { readonly now?: () => number } = {},
 ): PersonalTokens {
   const insert = db.prepare(
-    `INSERT INTO personal_tokens (account, hash, name, scope, repository, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO personal_tokens (account, hash, name, scope, repository, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *`,
   );
   const byHash = db.prepare('SELECT * FROM personal_tokens WHERE hash = ?');
   const byId = db.prepare('SELECT * FROM personal_tokens WHERE id = ?');
@@ -78,7 +78,7 @@ export function createPersonalTokens(
   });
 
   return {
-    create(account, { name, scope, repository, expires }) {
+    async create(account, { name, scope, repository, expires }) {
       const known = tokenScopes.find((candidate) => candidate === scope);
       if (known === undefined)
         throw new GantryError('invalid', `"${scope}" is not what a token may do: ${tokenScopes.join(', ')}`);
@@ -86,10 +86,10 @@ export function createPersonalTokens(
         throw new GantryError('invalid', 'give the token a name of 1 to 60 characters, such as where it is used');
       if (expires !== undefined && !(expires > now()))
         throw new GantryError('invalid', 'the token would have expired already; choose a later date');
-      if (ofAccount.all(account.id).length >= most)
+      if ((await ofAccount.all(account.id)).length >= most)
         throw new GantryError('exhausted', `an account has at most ${most} tokens; revoke one that is not used`);
       const secret = `${prefix}${randomBytes(32).toString('base64url')}`;
-      const { lastInsertRowid } = insert.run(
+      const row = await insert.get(
         account.id,
         hash(secret),
         name.trim(),
@@ -98,24 +98,24 @@ export function createPersonalTokens(
         now(),
         expires ?? null,
       );
-      return { secret, token: tokenOf(byId.get(lastInsertRowid) ?? {}) };
+      return { secret, token: tokenOf(row ?? {}) };
     },
-    list: (account) => ofAccount.all(account.id).map(tokenOf),
-    revoke(account, id) {
-      if (drop.run(account.id, id).changes === 0)
+    list: async (account) => (await ofAccount.all(account.id)).map(tokenOf),
+    async revoke(account, id) {
+      if ((await drop.run(account.id, id)) === 0)
         throw new GantryError('not-found', `${account.name} has no token ${id}`, { code: 'token-unknown' });
     },
-    login(name, secret) {
-      const row = byHash.get(hash(secret));
+    async login(name, secret) {
+      const row = await byHash.get(hash(secret));
       if (row === undefined) return undefined;
       const token = tokenOf(row);
-      const account = accounts.find(Number(row.account));
+      const account = await accounts.find(Number(row.account));
       if (account === undefined || account.name !== name || !isGood(token)) return undefined;
-      if (now() - (token.used ?? 0) > usedEvery) setUsed.run(now(), token.id);
+      if (now() - (token.used ?? 0) > usedEvery) await setUsed.run(now(), token.id);
       return { account, limit: limit(token) };
     },
-    limitOf(id) {
-      const row = byId.get(id);
+    async limitOf(id) {
+      const row = await byId.get(id);
       const token = row === undefined ? undefined : tokenOf(row);
       return token !== undefined && isGood(token) ? limit(token) : undefined;
     },

@@ -1,34 +1,38 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
+import type { Database } from './database.ts';
 
 /** How much a namespace holds, each blob once however many of its repositories link it. */
 export interface Quotas {
   /** Bytes and repositories in use. */
-  usage(owner: number): { bytes: number; repositories: number };
+  usage(owner: number): Promise<{ bytes: number; repositories: number }>;
   /** The most bytes that the namespace may hold; Infinity without a limit. */
-  most(owner: number): number;
+  most(owner: number): Promise<number>;
   /** @throws GantryError forbidden (code `quota-exceeded`) where more is held than may be; within a transaction */
-  check(owner: number): void;
+  check(owner: number): Promise<void>;
 }
 
-export function createQuotas({ db }: { readonly db: DatabaseSync }): Quotas {
+export function createQuotas({ db }: { readonly db: Database }): Quotas {
   const limits = db.prepare('SELECT name, quota_bytes FROM accounts WHERE id = ?');
   const bytesHeld = db.prepare(
     `SELECT coalesce(sum(size), 0) AS n FROM (SELECT DISTINCT b.digest, b.size FROM repositories r
-       JOIN blobs b ON b.repository = r.id WHERE r.account = ?)`,
+       JOIN blobs b ON b.repository = r.id WHERE r.account = ?) AS held`,
   );
   const repositoriesHeld = db.prepare('SELECT count(*) AS n FROM repositories WHERE account = ?');
-  const held = (owner: number) => Number(bytesHeld.get(owner)?.n);
-  const most = (owner: number): number => {
-    const quota = limits.get(owner)?.quota_bytes;
+  const held = async (owner: number) => Number((await bytesHeld.get(owner))?.n);
+  const most = async (owner: number): Promise<number> => {
+    const quota = (await limits.get(owner))?.quota_bytes;
     return typeof quota === 'number' ? quota : Number.POSITIVE_INFINITY;
   };
   return {
     most,
-    usage: (owner) => ({ bytes: held(owner), repositories: Number(repositoriesHeld.get(owner)?.n) }),
-    check(owner) {
-      const limit = most(owner);
-      if (limit < Number.POSITIVE_INFINITY && held(owner) > limit) throw quotaExceeded(String(limits.get(owner)?.name));
+    usage: async (owner) => ({
+      bytes: await held(owner),
+      repositories: Number((await repositoriesHeld.get(owner))?.n),
+    }),
+    async check(owner) {
+      const limit = await most(owner);
+      if (limit < Number.POSITIVE_INFINITY && (await held(owner)) > limit)
+        throw quotaExceeded(String((await limits.get(owner))?.name));
     },
   };
 }

@@ -1,7 +1,7 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError } from '#errors/index.ts';
 import { parseReference } from '#oci/index.ts';
 import type { Caller } from './access-tokens.ts';
+import type { Database } from './database.ts';
 import { readableBy } from './roles.ts';
 
 export interface Repository {
@@ -24,21 +24,21 @@ export interface Page {
 }
 
 export interface Repositories {
-  find(name: string): Repository | undefined;
+  find(name: string): Promise<Repository | undefined>;
   /** The repository, made where it is not there yet; within the caller's transaction. */
-  ensure(owner: number, name: string): Repository;
-  touch(repository: Repository): void;
-  setPrivate(repository: Repository, value: boolean): void;
-  setImmutable(repository: Repository, value: boolean): void;
+  ensure(owner: number, name: string): Promise<Repository>;
+  touch(repository: Repository): Promise<void>;
+  setPrivate(repository: Repository, value: boolean): Promise<void>;
+  setImmutable(repository: Repository, value: boolean): Promise<void>;
   /** The page about it, Markdown. @throws GantryError invalid beyond 64 kB */
-  setReadme(repository: Repository, text: string): void;
-  readme(repository: Repository): string;
+  setReadme(repository: Repository, text: string): Promise<void>;
+  readme(repository: Repository): Promise<string>;
   /** Takes it away with all that is in it. */
-  remove(repository: Repository): void;
+  remove(repository: Repository): Promise<void>;
   /** Repositories with something in them that the caller may read; `search` is a part of their names. */
-  readable(caller: Caller, page: Page, search?: string): readonly Repository[];
+  readable(caller: Caller, page: Page, search?: string): Promise<readonly Repository[]>;
   /** All repositories of a namespace that the caller may read, with those that hold nothing yet. */
-  ownedBy(owner: number, caller: Caller, page: Page): readonly Repository[];
+  ownedBy(owner: number, caller: Caller, page: Page): Promise<readonly Repository[]>;
 }
 
 /** Checks a repository's name (distribution-spec: pulling manifests) and ours on top: an account's name comes first. */
@@ -67,11 +67,11 @@ const listingFor = ({ account, scopes, limit }: Caller): number => {
   return everything && limit?.repository === undefined ? (account?.id ?? -1) : -1;
 };
 
-export function createRepositories({ db }: { readonly db: DatabaseSync }): Repositories {
+export function createRepositories({ db }: { readonly db: Database }): Repositories {
   const one = db.prepare('SELECT * FROM repositories WHERE name = ?');
   const insert = db.prepare(
-    `INSERT OR IGNORE INTO repositories (account, name, private, updated)
-       SELECT id, ?, default_private, ? FROM accounts WHERE id = ?`,
+    `INSERT INTO repositories (account, name, private, updated)
+       SELECT id, ?, default_private, ? FROM accounts WHERE id = ? ON CONFLICT DO NOTHING`,
   );
   const count = db.prepare('SELECT count(*) AS n FROM repositories WHERE account = ?');
   const quota = db.prepare('SELECT name, quota_repositories AS quota FROM accounts WHERE id = ?');
@@ -81,52 +81,52 @@ export function createRepositories({ db }: { readonly db: DatabaseSync }): Repos
   const setReadme = db.prepare('UPDATE repositories SET readme = ? WHERE id = ?');
   const drop = db.prepare('DELETE FROM repositories WHERE id = ?');
   const readable = db.prepare(
-    `SELECT * FROM repositories r WHERE r.name > :last AND ${readableBy} AND (:search = '' OR instr(r.name, :search) > 0)
+    `SELECT * FROM repositories r WHERE r.name > :last AND ${readableBy} AND (:search = '' OR replace(r.name, :search, '') <> r.name)
        AND EXISTS (SELECT 1 FROM manifests f WHERE f.repository = r.id) ORDER BY r.name LIMIT :limit`,
   );
   const owned = db.prepare(
     `SELECT * FROM repositories r WHERE r.account = :owner AND r.name > :last AND ${readableBy} ORDER BY r.name LIMIT :limit`,
   );
 
-  const find = (name: string): Repository | undefined => {
-    const row = one.get(name);
+  const find = async (name: string): Promise<Repository | undefined> => {
+    const row = await one.get(name);
     return row === undefined ? undefined : repositoryOf(row);
   };
   /** Within the transaction that made it, so that a refusal takes it back. */
-  const checkQuota = (owner: number): void => {
-    const row = quota.get(owner);
-    if (row === undefined || row.quota === null || Number(count.get(owner)?.n) <= Number(row.quota)) return;
+  const checkQuota = async (owner: number): Promise<void> => {
+    const row = await quota.get(owner);
+    if (row === undefined || row.quota === null || Number((await count.get(owner))?.n) <= Number(row.quota)) return;
     throw new GantryError('forbidden', `${String(row.name)} may have ${String(row.quota)} repositories and has them`, {
       code: 'quota-exceeded',
     });
   };
   return {
     find,
-    ensure(owner, name) {
-      const there = find(name);
+    async ensure(owner, name) {
+      const there = await find(name);
       if (there !== undefined) return there;
-      insert.run(name, Date.now(), owner);
-      checkQuota(owner);
-      const repository = find(name);
+      await insert.run(name, Date.now(), owner);
+      await checkQuota(owner);
+      const repository = await find(name);
       if (repository === undefined)
         throw new GantryError('not-found', `the account of ${name} is gone`, { code: 'name-unknown' });
       return repository;
     },
-    touch: (repository) => void setUpdated.run(Date.now(), repository.id),
-    setPrivate: (repository, value) => void setPrivate.run(value ? 1 : 0, repository.id),
-    setImmutable: (repository, value) => void setImmutable.run(value ? 1 : 0, repository.id),
-    setReadme(repository, text) {
+    touch: async (repository) => void (await setUpdated.run(Date.now(), repository.id)),
+    setPrivate: async (repository, value) => void (await setPrivate.run(value ? 1 : 0, repository.id)),
+    setImmutable: async (repository, value) => void (await setImmutable.run(value ? 1 : 0, repository.id)),
+    async setReadme(repository, text) {
       const size = Buffer.byteLength(text);
       if (size > readmeLimit)
         throw new GantryError('invalid', `the page has ${size} bytes; at most ${readmeLimit} are kept`);
-      setReadme.run(text, repository.id);
+      await setReadme.run(text, repository.id);
     },
-    readme: ({ name }) => String(one.get(name)?.readme ?? ''),
-    remove: ({ id }) => void drop.run(id),
-    readable: (caller, { last, limit }, search = '') =>
-      readable.all({ last, limit, search, me: listingFor(caller) }).map(repositoryOf),
-    ownedBy: (owner, caller, { last, limit }) =>
-      owned.all({ owner, last, limit, me: listingFor(caller) }).map(repositoryOf),
+    readme: async ({ name }) => String((await one.get(name))?.readme ?? ''),
+    remove: ({ id, owner }) => db.transact([`namespace ${owner}`], async () => void (await drop.run(id))),
+    readable: async (caller, { last, limit }, search = '') =>
+      (await readable.all({ last, limit, search, me: listingFor(caller) })).map(repositoryOf),
+    ownedBy: async (owner, caller, { last, limit }) =>
+      (await owned.all({ owner, last, limit, me: listingFor(caller) })).map(repositoryOf),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { Database } from './database.ts';
 import type { Page, Repository } from './repositories.ts';
 
 export interface Tag {
@@ -14,12 +14,12 @@ export interface Tag {
 /** Tags as lists. Single ones are set and found through `Manifests`. */
 export interface Tags {
   /** In the order of their names (distribution-spec: listing tags). */
-  names(repository: Repository, page: Page): readonly string[];
+  names(repository: Repository, page: Page): Promise<readonly string[]>;
   /** The newest first, at most `limit`. */
-  newest(repository: Repository, limit: number): readonly Tag[];
+  newest(repository: Repository, limit: number): Promise<readonly Tag[]>;
 }
 
-export function createTags({ db }: { readonly db: DatabaseSync }): Tags {
+export function createTags({ db }: { readonly db: Database }): Tags {
   const names = db.prepare('SELECT name FROM tags WHERE repository = ? AND name > ? ORDER BY name LIMIT ?');
   const newest = db.prepare(
     `SELECT t.name, t.digest, t.updated, m.media_type, m.image_size FROM tags t
@@ -27,9 +27,9 @@ export function createTags({ db }: { readonly db: DatabaseSync }): Tags {
        WHERE t.repository = ? ORDER BY t.updated DESC, t.name LIMIT ?`,
   );
   return {
-    names: ({ id }, { last, limit }) => names.all(id, last, limit).map((row) => String(row.name)),
-    newest: ({ id }, limit) =>
-      newest.all(id, limit).map((row) => ({
+    names: async ({ id }, { last, limit }) => (await names.all(id, last, limit)).map((row) => String(row.name)),
+    newest: async ({ id }, limit) =>
+      (await newest.all(id, limit)).map((row) => ({
         name: String(row.name),
         digest: String(row.digest),
         mediaType: String(row.media_type),

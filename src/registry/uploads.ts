@@ -1,29 +1,19 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rm, stat, writeFile } from 'node:fs/promises';
-import type { DatabaseSync } from 'node:sqlite';
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { ContentStore } from '#content/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { parseDigest } from '#oci/index.ts';
 import type { PushTarget } from './access.ts';
+import type { BlobStore, UploadWriter } from './blob-store.ts';
 import type { Blobs } from './blobs.ts';
+import type { Database } from './database.ts';
 import { type Quotas, quotaExceeded } from './quotas.ts';
 import { namespaceOf } from './repositories.ts';
+import { RangeInvalid, tooManyBytes, uploadUnknown } from './upload-errors.ts';
 
-/** A blob on its way in. Its bytes lie in the content store's staging directory, where nobody reads them. */
+/** A blob on its way in. Its bytes lie in the blob store's upload area, where nobody reads them. */
 export interface Upload {
   readonly id: string;
   readonly target: PushTarget;
-}
-
-/** A chunk that does not begin where the upload stands. */
-export class RangeInvalid extends GantryError {
-  readonly offset: number;
-  constructor(offset: number, message: string) {
-    super('invalid', message, { code: 'range-invalid' });
-    this.offset = offset;
-  }
 }
 
 /**
@@ -55,14 +45,13 @@ export interface Uploads {
 }
 
 const lifetime = 24 * 3600_000;
-/** How much of an upload waits in memory for the disk, and after how much of it the disk is asked to keep it. */
+/** How much of an upload waits in memory for the store. */
 const mostWaiting = 512 << 10;
-const syncAt = 8 << 20;
 /** Uploads that one account may have open at once. */
 const mostOpen = 500;
 
 interface Work {
-  /** Of the first `hashed` bytes; made anew from the file where it is behind. */
+  /** Of the first `hashed` bytes; made anew where it is behind. */
   hash: Hash;
   hashed: number;
   current: AbortController;
@@ -71,39 +60,25 @@ interface Work {
 
 export function createUploads({
   db,
-  content,
+  store,
   blobs,
   quotas,
 }: {
-  readonly db: DatabaseSync;
-  readonly content: Pick<ContentStore, 'staging' | 'adopt'>;
+  readonly db: Pick<Database, 'relaxed'>;
+  readonly store: Pick<BlobStore, 'uploads'>;
   readonly blobs: Pick<Blobs, 'link'>;
   readonly quotas: Pick<Quotas, 'most'>;
 }): Uploads {
-  const insert = db.prepare('INSERT INTO uploads (id, account, repository, started) VALUES (?, ?, ?, ?)');
-  const one = db.prepare('SELECT 1 FROM uploads WHERE id = ? AND account = ? AND repository = ?');
-  const remove = db.prepare('DELETE FROM uploads WHERE id = ?');
-  const old = db.prepare('SELECT id FROM uploads WHERE started < ?');
-  const countOpen = db.prepare('SELECT count(*) AS n FROM uploads WHERE account = ?');
+  const insert = db.relaxed.prepare('INSERT INTO uploads (id, account, repository, started) VALUES (?, ?, ?, ?)');
+  const one = db.relaxed.prepare('SELECT 1 AS here FROM uploads WHERE id = ? AND account = ? AND repository = ?');
+  const remove = db.relaxed.prepare('DELETE FROM uploads WHERE id = ?');
+  const old = db.relaxed.prepare('SELECT id FROM uploads WHERE started < ?');
+  const countOpen = db.relaxed.prepare('SELECT count(*) AS n FROM uploads WHERE account = ?');
   const works = new Map<string, Work>();
-  const fileOf = (id: string) => `${content.staging}/upload-${id}`;
-  const unknown = (id: string) =>
-    new GantryError('not-found', `there is no upload ${id} here; it was finished, dropped or is too old`, {
-      code: 'upload-unknown',
-    });
-
-  const sizeOf = async (id: string): Promise<number> => {
-    try {
-      return (await stat(fileOf(id))).size;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw unknown(id);
-      throw error;
-    }
-  };
+  const bytes = store.uploads;
 
   const find = async (target: PushTarget, id: string): Promise<Upload> => {
-    if (one.get(id, target.account.id, target.name) === undefined) throw unknown(id);
-    await sizeOf(id);
+    if ((await one.get(id, target.account.id, target.name)) === undefined) throw uploadUnknown(id);
     return { id, target };
   };
 
@@ -129,55 +104,81 @@ export function createUploads({
   };
 
   const forget = async (id: string): Promise<void> => {
-    remove.run(id);
+    await bytes.drop(id);
+    await remove.run(id);
     works.delete(id);
-    await rm(fileOf(id), { force: true });
+  };
+  /** Brings the running hash to where the upload stands; it stays behind where its bytes cannot be read yet. */
+  const catchUp = async (work: Work, id: string, offset: number): Promise<void> => {
+    if (work.hashed === offset) return;
+    const before = await bytes.read(id, offset);
+    if (before === undefined) return;
+    work.hash = await hashOf('sha256', before);
+    work.hashed = offset;
   };
 
   return {
     find,
-    offset: ({ id }) => sizeOf(id),
+    offset: ({ id }) => bytes.size(id),
     async begin(target) {
-      if (Number(countOpen.get(target.account.id)?.n) >= mostOpen)
-        throw new GantryError('exhausted', `${target.account.name} has ${mostOpen} uploads open; finish or drop some`, {
-          code: 'too-many-uploads',
-        });
       const id = randomUUID();
-      // Counted before anything is waited for, so that many at once are not more than they may be.
-      insert.run(id, target.account.id, target.name, Date.now());
-      await writeFile(fileOf(id), '', { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
-        remove.run(id);
+      // Counted with what it adds, so that many at once are not more than they may be.
+      await db.relaxed.transact([`uploads ${target.account.id}`], async () => {
+        if (Number((await countOpen.get(target.account.id))?.n) >= mostOpen)
+          throw new GantryError(
+            'exhausted',
+            `${target.account.name} has ${mostOpen} uploads open; finish or drop some`,
+            { code: 'too-many-uploads' },
+          );
+        await insert.run(id, target.account.id, target.name, Date.now());
+      });
+      await bytes.create(id).catch(async (error: unknown) => {
+        await remove.run(id);
         throw error;
       });
       return { id, target };
     },
-    append: (upload, source, range) =>
+    append: async (upload, source, range) =>
       exclusive(upload, async (work, signal) => {
-        const offset = await sizeOf(upload.id);
+        const offset = await bytes.size(upload.id);
         if (range !== undefined && range.start !== offset)
           throw new RangeInvalid(offset, `the chunk begins at byte ${range.start}, the upload stands at ${offset}`);
-        await using file = await open(fileOf(upload.id), 'r+');
+        await catchUp(work, upload.id, offset);
         const limit = range === undefined ? Number.POSITIVE_INFINITY : range.end - range.start + 1;
-        if (work.hashed !== offset) {
-          work.hash = await hashFile('sha256', fileOf(upload.id), offset);
-          work.hashed = offset;
-        }
+        // What is held is counted when the blob is linked: these bytes may be there already, and then cost nothing.
+        const mayEnd = Math.max(offset, await quotas.most(upload.target.owner));
+        const beyond = mayEnd < offset + limit ? () => quotaExceeded(namespaceOf(upload.target.name)) : tooManyBytes;
+        const writer = await bytes.append(upload.id, offset);
+        const progress = { offset };
+        const close = () =>
+          writer.close().catch((error: unknown) => {
+            work.hashed = -1; // what the hash has seen is not what the store has
+            throw error;
+          });
         try {
-          // What is held is counted when the blob is linked: these bytes may be there already, and then cost nothing.
-          const mayEnd = Math.max(offset, quotas.most(upload.target.owner));
-          const beyond = mayEnd < offset + limit ? () => quotaExceeded(namespaceOf(upload.target.name)) : tooManyBytes;
-          await copyIn(addAbortSignal(signal, source), file, work, Math.min(offset + limit, mayEnd), beyond);
-          if (range !== undefined && work.hashed !== offset + limit)
-            throw new GantryError(
-              'invalid',
-              `the chunk has ${work.hashed - offset} bytes where its range names ${limit}`,
-              { code: 'size-invalid' },
+          try {
+            await copyIn(
+              addAbortSignal(signal, source),
+              writer,
+              work,
+              progress,
+              Math.min(offset + limit, mayEnd),
+              beyond,
             );
-        } catch (error) {
-          if (range !== undefined) {
-            await file.truncate(offset);
-            work.hashed = -1;
+            if (range !== undefined && progress.offset !== offset + limit)
+              throw new GantryError(
+                'invalid',
+                `the chunk has ${progress.offset - offset} bytes where its range names ${limit}`,
+                { code: 'size-invalid' },
+              );
+          } catch (error) {
+            // What arrived of a stream stays, of a chunk it does not.
+            if (range !== undefined) work.hashed = -1;
+            await (range === undefined ? close() : writer.undo());
+            throw error;
           }
+          await close();
+        } catch (error) {
           if (error instanceof GantryError) throw error;
           if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
             throw new GantryError('exhausted', "the hub's disk is full; tell whoever runs it", { cause: error });
@@ -185,15 +186,15 @@ export function createUploads({
             cause: error,
           });
         }
-        return work.hashed;
+        return progress.offset;
       }),
-    finish: (upload, digest) =>
+    finish: async (upload, digest) =>
       exclusive(upload, async (work) => {
-        const file = fileOf(upload.id);
         const { algorithm, hex } = parseDigest(digest);
-        const size = await sizeOf(upload.id);
+        const size = await bytes.size(upload.id);
         const running = algorithm === 'sha256' && work.hashed === size;
-        const hash = running ? work.hash.copy() : await hashFile(algorithm, file, size);
+        const whole = await bytes.seal(upload.id);
+        const hash = running ? work.hash.copy() : await hashOf(algorithm, whole());
         const actual = hash.digest('hex');
         if (actual !== hex) {
           await forget(upload.id);
@@ -202,57 +203,43 @@ export function createUploads({
           });
         }
         const blob = { digest, size };
-        await blobs.link(upload.target, blob, () => content.adopt(file, blob));
-        remove.run(upload.id);
-        works.delete(upload.id);
+        await blobs.link(upload.target, blob, () => bytes.adopt(upload.id, blob));
+        await forget(upload.id);
         return blob;
       }),
     drop: (upload) => exclusive(upload, () => forget(upload.id)),
     async sweep() {
-      for (const { id } of old.all(Date.now() - lifetime)) await forget(String(id));
+      for (const { id } of await old.all(Date.now() - lifetime)) await forget(String(id));
     },
   };
 }
 
-const tooManyBytes = () =>
-  new GantryError('invalid', 'the chunk has more bytes than its range names', { code: 'size-invalid' });
-
-/** Writes a stream at the end of what is hashed, up to the offset `end`; what arrived before an error is written too. */
+/** Writes a stream at the end of what is there, up to the offset `end`; what arrived before an error is written too. */
 async function copyIn(
   source: Readable,
-  file: FileHandle,
+  writer: UploadWriter,
   work: Work,
+  progress: { offset: number },
   end: number,
   beyond: () => GantryError,
 ): Promise<void> {
   let waiting: Buffer[] = [];
-  let bytes = 0;
-  let received = work.hashed;
-  let unsynced = 0;
-  let syncing: Promise<unknown> | undefined;
+  let size = 0;
+  let received = progress.offset;
   let writing: Promise<void> | undefined;
 
-  /** Writes what waits, and hashes it while the disk works, until nothing waits. */
+  /** Writes what waits, and hashes it while the store works, until nothing waits. */
   const write = async (): Promise<void> => {
-    while (bytes > 0) {
-      const [batch, size] = [waiting, bytes];
+    while (size > 0) {
+      const [batch, length] = [waiting, size];
       waiting = [];
-      bytes = 0;
-      const written = file.writev(batch, work.hashed);
-      for (const chunk of batch) work.hash.update(chunk);
-      const { bytesWritten } = await written;
-      if (bytesWritten !== size) throw new GantryError('exhausted', "the hub's disk took only a part of the upload");
-      work.hashed += size;
-      unsynced += size;
-      // The disk works while the rest still comes, so that the end has little left to wait for.
-      if (unsynced < syncAt || syncing !== undefined) continue;
-      unsynced = 0;
-      syncing = file
-        .datasync()
-        .catch(() => undefined)
-        .finally(() => {
-          syncing = undefined;
-        });
+      size = 0;
+      const written = writer.write(batch, length);
+      const follows = work.hashed === progress.offset;
+      if (follows) for (const chunk of batch) work.hash.update(chunk);
+      await written;
+      progress.offset += length;
+      if (follows) work.hashed = progress.offset;
     }
     writing = undefined;
   };
@@ -260,10 +247,8 @@ async function copyIn(
     try {
       await writing;
     } catch (error) {
-      work.hashed = -1; // what the hash has seen is not what the disk has
+      work.hashed = -1; // what the hash has seen is not what the store has
       throw error;
-    } finally {
-      await syncing;
     }
   };
   try {
@@ -272,12 +257,12 @@ async function copyIn(
       received += chunk.length;
       if (received > end) throw beyond();
       waiting.push(chunk);
-      bytes += chunk.length;
+      size += chunk.length;
       if (writing === undefined) {
         writing = write();
         writing.catch(() => undefined); // it is awaited before the next of it waits too long, and at the end
       }
-      if (bytes >= mostWaiting) await writing;
+      if (size >= mostWaiting) await writing;
     }
   } catch (error) {
     await settle();
@@ -286,9 +271,8 @@ async function copyIn(
   await settle();
 }
 
-async function hashFile(algorithm: 'sha256' | 'sha512', file: string, size: number): Promise<Hash> {
+async function hashOf(algorithm: 'sha256' | 'sha512', source: AsyncIterable<Buffer>): Promise<Hash> {
   const hash = createHash(algorithm);
-  if (size === 0) return hash;
-  for await (const chunk of createReadStream(file, { end: size - 1, highWaterMark: 1 << 20 })) hash.update(chunk);
+  for await (const chunk of source) hash.update(chunk);
   return hash;
 }

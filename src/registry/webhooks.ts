@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { GantryError, messageOf } from '#errors/index.ts';
 import type { Account } from './accounts.ts';
+import type { Database } from './database.ts';
 
 /** What a push was, as it is told. */
 export interface PushEvent {
@@ -30,11 +30,11 @@ export interface Webhook {
  */
 export interface Webhooks {
   /** The secret of its signatures is told this once. @throws GantryError invalid */
-  add(account: Account, url: string): { id: number; secret: string };
-  list(): readonly Webhook[];
+  add(account: Account, url: string): Promise<{ id: number; secret: string }>;
+  list(): Promise<readonly Webhook[]>;
   /** @throws GantryError not-found */
-  remove(id: number): void;
-  tell(owner: number, event: PushEvent): void;
+  remove(id: number): Promise<void>;
+  tell(owner: number, event: PushEvent): Promise<void>;
   /** Waits for those underway, each at most a few seconds. */
   settle(): Promise<void>;
 }
@@ -42,8 +42,8 @@ export interface Webhooks {
 const mostUnderway = 100;
 const patience = 5000;
 
-export function createWebhooks({ db }: { readonly db: DatabaseSync }): Webhooks {
-  const insert = db.prepare('INSERT INTO webhooks (account, url, secret) VALUES (?, ?, ?)');
+export function createWebhooks({ db }: { readonly db: Database }): Webhooks {
+  const insert = db.prepare('INSERT INTO webhooks (account, url, secret) VALUES (?, ?, ?) RETURNING id');
   const all = db.prepare('SELECT w.*, a.name FROM webhooks w JOIN accounts a ON a.id = w.account ORDER BY w.id');
   const ofAccount = db.prepare('SELECT * FROM webhooks WHERE account = ?');
   const drop = db.prepare('DELETE FROM webhooks WHERE id = ?');
@@ -67,37 +67,38 @@ export function createWebhooks({ db }: { readonly db: DatabaseSync }): Webhooks 
         answer = messageOf(error).slice(0, 200);
       }
     }
-    note.run(Date.now(), answer, id);
+    await note.run(Date.now(), answer, id);
   };
 
   return {
-    add(account, url) {
+    async add(account, url) {
       if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
         throw new GantryError('invalid', `"${url.slice(0, 200)}" is not an http or https URL`);
       const secret = randomBytes(24).toString('base64url');
-      const { lastInsertRowid } = insert.run(account.id, url, secret);
-      return { id: Number(lastInsertRowid), secret };
+      const row = await insert.get(account.id, url, secret);
+      return { id: Number(row?.id), secret };
     },
-    list: () =>
-      all.all().map((row) => ({
+    list: async () =>
+      (await all.all()).map((row) => ({
         id: Number(row.id),
         account: String(row.name),
         url: String(row.url),
         told: row.told === null ? undefined : Number(row.told),
         answer: row.answer === null ? undefined : String(row.answer),
       })),
-    remove(id) {
-      if (drop.run(id).changes === 0) throw new GantryError('not-found', `there is no webhook ${id}`);
+    async remove(id) {
+      if ((await drop.run(id)) === 0) throw new GantryError('not-found', `there is no webhook ${id}`);
     },
-    tell(owner, event) {
-      for (const { id, url, secret } of ofAccount.all(owner)) {
+    async tell(owner, event) {
+      for (const { id, url, secret } of await ofAccount.all(owner)) {
         if (underway.size >= mostUnderway) {
-          note.run(Date.now(), 'not told: too many were underway', Number(id));
+          await note.run(Date.now(), 'not told: too many were underway', Number(id));
           continue;
         }
         const sending = send(Number(id), String(url), String(secret), event);
         underway.add(sending);
-        void sending.finally(() => underway.delete(sending));
+        const over = () => underway.delete(sending);
+        sending.then(over, over); // what cannot be noted of it is not known; it was told
       }
     },
     settle: async () => void (await Promise.allSettled(underway)),

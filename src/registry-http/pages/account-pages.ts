@@ -19,9 +19,10 @@ export function accountPages(app: FastifyInstance, deps: HubDeps): void {
   });
 
   app.get('/account', async (request) => {
-    const { account: me } = callerOf(deps, request);
-    const account = accounts.mustFind(required(request, 'name'));
-    const roleHere = me === undefined ? undefined : organisations.of(me).find(({ name }) => name === account.name);
+    const { account: me } = await callerOf(deps, request);
+    const account = await accounts.mustFind(required(request, 'name'));
+    const roleHere =
+      me === undefined ? undefined : (await organisations.of(me)).find(({ name }) => name === account.name);
     const own = me?.id === account.id || roleHere !== undefined;
     return {
       name: account.name,
@@ -29,51 +30,53 @@ export function accountPages(app: FastifyInstance, deps: HubDeps): void {
       about: account.about,
       created: isoTime(account.created),
       role: me?.id === account.id ? 'owner' : (roleHere?.role ?? null),
-      ...(own ? { usage: quotas.usage(account.id), quota: account.quota } : {}),
+      ...(own ? { usage: await quotas.usage(account.id), quota: account.quota } : {}),
     };
   });
   app.patch('/account', async (request) => {
-    const account = signedIn(deps, request);
+    const account = await signedIn(deps, request);
     const { defaultPrivate, about } = fields(request, { defaultPrivate: 'boolean?', about: 'string?' });
-    if (defaultPrivate !== undefined) accounts.setDefaultPrivate(account.id, defaultPrivate);
-    if (about !== undefined) accounts.update(account.id, { about });
-    const { name, defaultPrivate: isPrivate, about: line } = accounts.mustFind(account.name);
+    if (defaultPrivate !== undefined) await accounts.setDefaultPrivate(account.id, defaultPrivate);
+    if (about !== undefined) await accounts.update(account.id, { about });
+    const { name, defaultPrivate: isPrivate, about: line } = await accounts.mustFind(account.name);
     return { name, defaultPrivate: isPrivate, about: line };
   });
   app.post('/account/password', async (request, reply) => {
-    const { name } = signedIn(deps, request);
+    const { name } = await signedIn(deps, request);
     const { old, password } = fields(request, { old: 'string', password: 'string' });
     await login(deps, name, old, request.ip);
     await accounts.changePassword(name, password);
-    audit.record(name, 'account.password', name, request.ip);
-    openSession(deps, accounts.mustFind(name), request, reply);
+    await audit.record(name, 'account.password', name, request.ip);
+    await openSession(deps, await accounts.mustFind(name), request, reply);
     return reply.code(204).send();
   });
 
-  app.get('/tokens', async (request) => ({ tokens: personalTokens.list(signedIn(deps, request)).map(shown) }));
+  app.get('/tokens', async (request) => ({
+    tokens: (await personalTokens.list(await signedIn(deps, request))).map(shown),
+  }));
   app.post('/tokens', async (request, reply) => {
-    const account = signedIn(deps, request);
+    const account = await signedIn(deps, request);
     const { name, scope, repository, days } = fields(request, {
       name: 'string',
       scope: 'string',
       repository: 'string?',
       days: 'number?',
     });
-    if (repository !== undefined) access.toPull({ account, scopes: undefined }, repository);
-    const { secret, token } = personalTokens.create(account, {
+    if (repository !== undefined) await access.toPull({ account, scopes: undefined }, repository);
+    const { secret, token } = await personalTokens.create(account, {
       name,
       scope,
       ...(repository === undefined ? {} : { repository }),
       ...(days === undefined ? {} : { expires: Date.now() + days * 24 * 3600_000 }),
     });
-    audit.record(account.name, 'token.create', `${account.name}/#${token.id} ${scope}`, request.ip);
+    await audit.record(account.name, 'token.create', `${account.name}/#${token.id} ${scope}`, request.ip);
     return reply.code(201).send({ secret, token: shown(token) });
   });
   app.delete('/tokens', async (request, reply) => {
-    const account = signedIn(deps, request);
+    const account = await signedIn(deps, request);
     const id = requiredNumber(request, 'id');
-    personalTokens.revoke(account, id);
-    audit.record(account.name, 'token.revoke', `${account.name}/#${id}`, request.ip);
+    await personalTokens.revoke(account, id);
+    await audit.record(account.name, 'token.revoke', `${account.name}/#${id}`, request.ip);
     return reply.code(204).send();
   });
 }

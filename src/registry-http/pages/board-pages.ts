@@ -16,70 +16,70 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
   const { board, access, manifests, pulls, organisations } = deps;
 
   /** A card shows size and pulls only to who may pull the image. */
-  const shown = (post: Post, reader: Account) => ({
+  const shown = async (post: Post, reader: Account) => ({
     id: post.id,
     author: post.author,
     word: post.word,
     created: isoTime(post.created),
     comments: post.comments.map((comment) => ({ ...comment, created: isoTime(comment.created) })),
     reactions: emojis.map((emoji) => ({ emoji, by: post.reactions.find((one) => one.emoji === emoji)?.by ?? [] })),
-    image: { repository: post.repository, tag: post.tag, ...factsFor(post, reader) },
+    image: { repository: post.repository, tag: post.tag, ...(await factsFor(post, reader)) },
   });
-  const factsFor = (post: Post, account: Account) => {
+  const factsFor = async (post: Post, account: Account) => {
     try {
-      const repository = access.toPull({ account, scopes: undefined }, post.repository);
-      const { digest, imageSize } = manifests.find(repository, post.tag);
-      return { digest, size: imageSize, pulls: pulls.total(repository) };
+      const repository = await access.toPull({ account, scopes: undefined }, post.repository);
+      const { digest, imageSize } = await manifests.find(repository, post.tag);
+      return { digest, size: imageSize, pulls: await pulls.total(repository) };
     } catch (error) {
       if (isGantryError(error, 'not-found')) return {};
       throw error;
     }
   };
-  const ownOr = (request: FastifyRequest, author: string): void => {
-    const { account, role, org } = asMember(deps, request);
+  const ownOr = async (request: FastifyRequest, author: string): Promise<void> => {
+    const { account, role, org } = await asMember(deps, request);
     if (author !== account.name && role !== 'owner')
       throw new GantryError('forbidden', `only ${author} or an owner of ${org.name} may do this`, { code: 'denied' });
   };
 
   app.get('/board', async (request) => {
-    const { org, account } = asMember(deps, request);
+    const { org, account } = await asMember(deps, request);
     const before = Number(queryOf(request).get('before') ?? Number.NaN);
-    const posts = board.posts(org, Number.isSafeInteger(before) ? before : undefined);
-    return { posts: posts.map((post) => shown(post, account)) };
+    const posts = await board.posts(org, Number.isSafeInteger(before) ? before : undefined);
+    return { posts: await Promise.all(posts.map((post) => shown(post, account))) };
   });
   app.get('/board/post', async (request) => {
-    const { org, account } = asMember(deps, request);
-    return shown(board.post(org, requiredNumber(request, 'id')), account);
+    const { org, account } = await asMember(deps, request);
+    return await shown(await board.post(org, requiredNumber(request, 'id')), account);
   });
   app.post('/board', async (request, reply) => {
-    const { org, account } = asMember(deps, request);
+    const { org, account } = await asMember(deps, request);
     const { repository: name, tag, word } = fields(request, { repository: 'string', tag: 'string', word: 'string' });
-    const repository = access.toPull({ account, scopes: undefined }, name);
-    manifests.find(repository, tag);
-    return reply.code(201).send(shown(board.add(org, account, repository, tag, word), account));
+    const repository = await access.toPull({ account, scopes: undefined }, name);
+    await manifests.find(repository, tag);
+    return reply.code(201).send(await shown(await board.add(org, account, repository, tag, word), account));
   });
   app.delete('/board/post', async (request, reply) => {
-    const { org } = asMember(deps, request);
+    const { org } = await asMember(deps, request);
     const id = requiredNumber(request, 'id');
-    ownOr(request, board.post(org, id).author);
-    board.remove(org, id);
+    await ownOr(request, (await board.post(org, id)).author);
+    await board.remove(org, id);
     return reply.code(204).send();
   });
   app.post('/board/comments', async (request, reply) => {
-    const { org, account } = asMember(deps, request);
-    board.comment(org, requiredNumber(request, 'id'), account, fields(request, { text: 'string' }).text);
+    const { org, account } = await asMember(deps, request);
+    await board.comment(org, requiredNumber(request, 'id'), account, fields(request, { text: 'string' }).text);
     return reply.code(201).send({});
   });
   app.delete('/board/comments', async (request, reply) => {
-    const { org } = asMember(deps, request);
+    const { org } = await asMember(deps, request);
     const [id, comment] = [requiredNumber(request, 'id'), requiredNumber(request, 'comment')];
-    ownOr(request, board.commentAuthor(org, id, comment));
-    board.removeComment(org, id, comment);
+    await ownOr(request, await board.commentAuthor(org, id, comment));
+    await board.removeComment(org, id, comment);
     return reply.code(204).send();
   });
   app.post('/board/reactions', async (request, reply) => {
-    const { org, account } = asMember(deps, request);
-    board.react(org, requiredNumber(request, 'id'), account, fields(request, { emoji: 'string' }).emoji);
+    const { org, account } = await asMember(deps, request);
+    await board.react(org, requiredNumber(request, 'id'), account, fields(request, { emoji: 'string' }).emoji);
     return reply.code(201).send({});
   });
 
@@ -90,7 +90,7 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
   });
   /** Server-sent events (HTML: server-sent events): one `post` with its id for each change, while it is a member's. */
   app.get('/board/events', async (request, reply) => {
-    const { org, account } = asMember(deps, request);
+    const { org, account } = await asMember(deps, request);
     const mine = streams.get(account.id) ?? 0;
     if (mine >= mostOfOne || open.size >= mostStreams)
       throw new GantryError('unavailable', 'too many boards are open; close some', { code: 'busy' });
@@ -98,6 +98,34 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
     reply.hijack();
     const { raw } = reply;
     open.add(raw);
+    const send = async (text: string) => {
+      // A reader that does not read is let go, and comes again.
+      const member = (await organisations.of(account)).some(({ name }) => name === org.name);
+      if (raw.writableLength > 64 << 10 || !member) raw.destroy();
+      else if (!raw.writableEnded) raw.write(text);
+    };
+    const giveUp = (error: unknown): void => {
+      deps.onError(error, 'board events');
+      raw.destroy();
+    };
+    const timer = setInterval(() => void send(': still here\n\n').catch(giveUp), heartbeat);
+    let stop: (() => void) | undefined;
+    raw.once('close', () => {
+      stop?.();
+      clearInterval(timer);
+      open.delete(raw);
+      const left = (streams.get(account.id) ?? 1) - 1;
+      if (left === 0) streams.delete(account.id);
+      else streams.set(account.id, left);
+    });
+    try {
+      stop = await board.watch((changed, post) => {
+        if (changed === org.id) void send(`event: post\ndata: ${post}\n\n`).catch(giveUp);
+      });
+    } catch (error) {
+      return giveUp(error);
+    }
+    if (raw.destroyed) return stop();
     raw.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -105,23 +133,5 @@ export function boardPages(app: FastifyInstance, deps: HubDeps): void {
       'x-accel-buffering': 'no',
     });
     raw.write(': open\n\n');
-    const send = (text: string) => {
-      // A reader that does not read is let go, and comes again.
-      if (raw.writableLength > 64 << 10 || !organisations.of(account).some(({ name }) => name === org.name))
-        raw.destroy();
-      else raw.write(text);
-    };
-    const stop = board.watch((changed, post) => {
-      if (changed === org.id) send(`event: post\ndata: ${post}\n\n`);
-    });
-    const timer = setInterval(() => send(': still here\n\n'), heartbeat);
-    raw.once('close', () => {
-      stop();
-      clearInterval(timer);
-      open.delete(raw);
-      const left = (streams.get(account.id) ?? 1) - 1;
-      if (left === 0) streams.delete(account.id);
-      else streams.set(account.id, left);
-    });
   });
 }

@@ -22,14 +22,14 @@ export function requiredNumber(request: FastifyRequest, key: string): number {
 }
 
 /** Who asks, by the session's cookie. */
-export const callerOf = (deps: Pick<HubDeps, 'credentials'>, request: FastifyRequest): Caller => ({
-  account: sessionAccount(deps, request),
+export const callerOf = async (deps: Pick<HubDeps, 'credentials'>, request: FastifyRequest): Promise<Caller> => ({
+  account: await sessionAccount(deps, request),
   scopes: undefined,
 });
 
 /** @throws GantryError unauthorized (code `login-required`) */
-export function signedIn(deps: Pick<HubDeps, 'credentials'>, request: FastifyRequest): Account {
-  const account = sessionAccount(deps, request);
+export async function signedIn(deps: Pick<HubDeps, 'credentials'>, request: FastifyRequest): Promise<Account> {
+  const account = await sessionAccount(deps, request);
   if (account === undefined) throw new GantryError('unauthorized', 'sign in first', { code: 'login-required' });
   return account;
 }

@@ -9,28 +9,28 @@ const secure = (request: FastifyRequest): boolean => request.protocol === 'https
 const cookieName = (request: FastifyRequest): string => (secure(request) ? '__Host-gantry' : 'gantry');
 
 /** Signs a browser in: a cookie that no script reads and no other site sends. */
-export function openSession(
+export async function openSession(
   { credentials }: Pick<HubDeps, 'credentials'>,
   account: Account,
   request: FastifyRequest,
   reply: FastifyReply,
-): void {
-  setCookie(request, reply, credentials.issue(account, 'session'), credentialLifetime.session / 1000);
+): Promise<void> {
+  setCookie(request, reply, await credentials.issue(account, 'session'), credentialLifetime.session / 1000);
 }
 
-export function closeSession(
+export async function closeSession(
   { credentials }: Pick<HubDeps, 'credentials'>,
   request: FastifyRequest,
   reply: FastifyReply,
-): void {
-  credentials.revoke(sessionOf(request));
+): Promise<void> {
+  await credentials.revoke(sessionOf(request));
   setCookie(request, reply, '', 0);
 }
 
-export const sessionAccount = (
+export const sessionAccount = async (
   { credentials }: Pick<HubDeps, 'credentials'>,
   request: FastifyRequest,
-): Account | undefined => credentials.read(sessionOf(request), 'session');
+): Promise<Account | undefined> => await credentials.read(sessionOf(request), 'session');
 
 /**
  * Lets a change through only where our own page asks for it: a header that a form of another site cannot set, and an

@@ -12,14 +12,14 @@ const daysShown = 30;
 /** Lists of repositories, and one with its tags, images and settings. */
 export function repositoryPages(app: FastifyInstance, deps: HubDeps): void {
   const { accounts, repositories, manifests, tags, access, pulls, audit } = deps;
-  const shown = (repository: Repository, limit: number) => ({
+  const shown = async (repository: Repository, limit: number) => ({
     name: repository.name,
     owner: namespaceOf(repository.name),
     private: repository.private,
     immutable: repository.immutable,
     updated: isoTime(repository.updated),
-    pulls: pulls.total(repository),
-    tags: tags.newest(repository, limit).map(({ name, digest, mediaType, imageSize, updated }) => ({
+    pulls: await pulls.total(repository),
+    tags: (await tags.newest(repository, limit)).map(({ name, digest, mediaType, imageSize, updated }) => ({
       name,
       digest,
       mediaType,
@@ -27,71 +27,71 @@ export function repositoryPages(app: FastifyInstance, deps: HubDeps): void {
       updated: isoTime(updated),
     })),
   });
-  const readable = (request: FastifyRequest): Repository =>
-    access.toPull(callerOf(deps, request), required(request, 'name'));
-  const deletable = (request: FastifyRequest): Repository =>
-    access.toDelete({ account: signedIn(deps, request), scopes: undefined }, required(request, 'name'));
-  const manageable = (request: FastifyRequest): Repository =>
-    access.toManage({ account: signedIn(deps, request), scopes: undefined }, required(request, 'name'));
-  const note = (request: FastifyRequest, action: string, subject: string) =>
-    audit.record(signedIn(deps, request).name, action, subject, request.ip);
+  const readable = async (request: FastifyRequest): Promise<Repository> =>
+    await access.toPull(await callerOf(deps, request), required(request, 'name'));
+  const deletable = async (request: FastifyRequest): Promise<Repository> =>
+    await access.toDelete({ account: await signedIn(deps, request), scopes: undefined }, required(request, 'name'));
+  const manageable = async (request: FastifyRequest): Promise<Repository> =>
+    await access.toManage({ account: await signedIn(deps, request), scopes: undefined }, required(request, 'name'));
+  const note = async (request: FastifyRequest, action: string, subject: string) =>
+    await audit.record((await signedIn(deps, request)).name, action, subject, request.ip);
 
   app.get('/repositories', async (request) => {
     const query = queryOf(request);
     const page = { last: query.get('last') ?? '', limit: pageSize + 1 };
     const of = query.get('of') ?? 'all';
-    const caller = callerOf(deps, request);
+    const caller = await callerOf(deps, request);
     const found =
       of === 'all'
-        ? repositories.readable(query.has('q') ? caller : anonymous, page, query.get('q') ?? '')
-        : repositories.ownedBy(of === 'me' ? signedIn(deps, request).id : accounts.mustFind(of).id, caller, page);
+        ? await repositories.readable(query.has('q') ? caller : anonymous, page, query.get('q') ?? '')
+        : await repositories.ownedBy(
+            of === 'me' ? (await signedIn(deps, request)).id : (await accounts.mustFind(of)).id,
+            caller,
+            page,
+          );
     return {
-      repositories: found.slice(0, pageSize).map((repository) => shown(repository, tagsListed)),
+      repositories: await Promise.all(found.slice(0, pageSize).map((repository) => shown(repository, tagsListed))),
       more: found.length > pageSize,
     };
   });
   app.get('/repository', async (request) => {
-    const repository = readable(request);
+    const repository = await readable(request);
     return {
-      ...shown(repository, tagsShown),
-      readme: repositories.readme(repository),
-      actions: access.actions(callerOf(deps, request), repository),
-      perDay: pulls.perDay(repository, daysShown).map(({ count }) => count),
+      ...(await shown(repository, tagsShown)),
+      readme: await repositories.readme(repository),
+      actions: await access.actions(await callerOf(deps, request), repository),
+      perDay: (await pulls.perDay(repository, daysShown)).map(({ count }) => count),
     };
   });
   app.get('/image', async (request) => {
-    const repository = readable(request);
+    const repository = await readable(request);
     const facts = await imageFacts(deps, repository, required(request, 'reference'));
-    const referrers = manifests
-      .referrers(repository, facts.digest)
-      .map(({ digest, size, mediaType, artifactType }) => ({
-        digest,
-        size,
-        artifactType: artifactType ?? mediaType,
-      }));
+    const referrers = (await manifests.referrers(repository, facts.digest)).map(
+      ({ digest, size, mediaType, artifactType }) => ({ digest, size, artifactType: artifactType ?? mediaType }),
+    );
     return { ...facts, referrers };
   });
   app.patch('/repository', async (request) => {
-    const repository = manageable(request);
+    const repository = await manageable(request);
     const change = fields(request, { private: 'boolean?', immutable: 'boolean?', readme: 'string?' });
-    if (change.private !== undefined) repositories.setPrivate(repository, change.private);
-    if (change.immutable !== undefined) repositories.setImmutable(repository, change.immutable);
-    if (change.readme !== undefined) repositories.setReadme(repository, change.readme);
-    note(request, 'repository.change', repository.name);
-    return shown(repositories.find(repository.name) ?? repository, tagsListed);
+    if (change.private !== undefined) await repositories.setPrivate(repository, change.private);
+    if (change.immutable !== undefined) await repositories.setImmutable(repository, change.immutable);
+    if (change.readme !== undefined) await repositories.setReadme(repository, change.readme);
+    await note(request, 'repository.change', repository.name);
+    return await shown((await repositories.find(repository.name)) ?? repository, tagsListed);
   });
   app.delete('/repository', async (request, reply) => {
-    const repository = manageable(request);
-    repositories.remove(repository);
-    note(request, 'repository.delete', repository.name);
+    const repository = await manageable(request);
+    await repositories.remove(repository);
+    await note(request, 'repository.delete', repository.name);
     return reply.code(204).send();
   });
   app.delete('/tag', async (request, reply) => {
     const tag = required(request, 'tag');
-    const repository = deletable(request);
+    const repository = await deletable(request);
     if (tag.includes(':')) throw new GantryError('invalid', `"${tag}" is not a tag`, { code: 'tag-invalid' });
-    manifests.delete(repository, tag);
-    note(request, 'tag.delete', `${repository.name}:${tag}`);
+    await manifests.delete(repository, tag);
+    await note(request, 'tag.delete', `${repository.name}:${tag}`);
     return reply.code(204).send();
   });
 }

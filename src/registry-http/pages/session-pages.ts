@@ -11,7 +11,7 @@ import { createSignUpLimit } from './sign-up-limit.ts';
 export function sessionPages(app: FastifyInstance, deps: HubDeps): void {
   const { accounts, organisations, invitations, audit } = deps;
   const signUps = createSignUpLimit();
-  const session = (account: Account | undefined) => ({
+  const session = async (account: Account | undefined) => ({
     account:
       account === undefined
         ? null
@@ -19,23 +19,23 @@ export function sessionPages(app: FastifyInstance, deps: HubDeps): void {
             name: account.name,
             admin: account.admin,
             defaultPrivate: account.defaultPrivate,
-            organisations: organisations.of(account),
+            organisations: await organisations.of(account),
           },
     signUp: deps.signUp,
   });
 
-  app.get('/session', async (request) => session(sessionAccount(deps, request)));
+  app.get('/session', async (request) => await session(await sessionAccount(deps, request)));
   app.post('/session', async (request, reply) => {
     const { name, password } = fields(request, { name: 'string', password: 'string' });
     const { account, limit } = await login(deps, name, password, request.ip);
     // A page may do all that its person may: a token that may do less opens none.
     if (account === undefined || limit !== undefined)
       throw new GantryError('forbidden', 'sign in with your password; a token is for machines', { code: 'denied' });
-    openSession(deps, account, request, reply);
-    return session(account);
+    await openSession(deps, account, request, reply);
+    return await session(account);
   });
   app.delete('/session', async (request, reply) => {
-    closeSession(deps, request, reply);
+    await closeSession(deps, request, reply);
     return reply.code(204).send();
   });
 
@@ -53,24 +53,24 @@ export function sessionPages(app: FastifyInstance, deps: HubDeps): void {
       throw new GantryError('forbidden', 'sign-up needs an invitation here; ask for a link', {
         code: 'sign-up-closed',
       });
-    if (invitation !== undefined) invitations.read(invitation);
+    if (invitation !== undefined) await invitations.read(invitation);
     signUps.count(request.ip);
     const account = await accounts.create(name, password);
     try {
-      if (invitation !== undefined) invitations.accept(invitation, account);
+      if (invitation !== undefined) await invitations.accept(invitation, account);
     } catch (error) {
-      accounts.remove(name); // its last use went to somebody else meanwhile
+      await accounts.remove(name); // its last use went to somebody else meanwhile
       throw error;
     }
-    audit.record(name, 'account.create', name, request.ip);
-    openSession(deps, account, request, reply);
-    return reply.code(201).send(session(account));
+    await audit.record(name, 'account.create', name, request.ip);
+    await openSession(deps, account, request, reply);
+    return reply.code(201).send(await session(account));
   });
   app.post('/invitation', async (request) => {
-    const account = signedIn(deps, request);
+    const account = await signedIn(deps, request);
     const { code } = fields(request, { code: 'string' });
-    invitations.accept(code, account);
-    audit.record(account.name, 'invitation.accept', account.name, request.ip);
-    return session(account);
+    await invitations.accept(code, account);
+    await audit.record(account.name, 'invitation.accept', account.name, request.ip);
+    return await session(account);
   });
 }
