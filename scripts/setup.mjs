@@ -41,7 +41,6 @@ const packages = {
     'erofs-utils': ['/usr/bin/fsck.erofs', 'checks the images that the driver erofs writes'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],
     postgresql: ['/usr/lib/postgresql', 'the database that hubs of several machines share, private to its tests'],
-    'docker-compose': ['/usr/bin/docker-compose', "says whether it takes the hub's compose file"],
     systemd: ['/usr/bin/systemd-analyze', "says whether it takes the hub's unit"],
   },
 };
