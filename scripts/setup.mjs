@@ -23,6 +23,7 @@ const packages = {
     curl: ['/usr/bin/curl', 'asks the running container, in the lab'],
     runc: ['/usr/sbin/runc', 'the engine runs containers through it in one test'],
     crun: ['/usr/bin/crun', 'the same with a second runtime'],
+    criu: ['/usr/sbin/criu', 'checkpoint and restore, and what is said where it does not fit the kernel'],
     podman: ['/usr/bin/podman', 'runs containers with gantry-runtime'],
     'docker.io': ['/usr/sbin/dockerd', 'the same under dockerd'],
     'docker-compose': ['/usr/bin/docker-compose', 'an application of several services, by a client that is not ours'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, suite, test } from 'node:test';
 import { removeCgroup } from '../harness/cgroups.ts';
@@ -246,24 +246,6 @@ suite("gantry-runtime's further commands and options", { skip: reasonToSkip }, (
     bench.refuse(/gtrc-none/, '--log', log, 'state', 'gtrc-none');
     assert.match(readFileSync(log, 'utf8'), /^time="[^"]+" level=error msg="container gtrc-none does not exist/);
     bench.refuse(/--log-format xml: use text or json/, '--log-format', 'xml', 'list');
-  });
-
-  test('a user who is not root is told so', () => {
-    bench.configure('exit 0');
-    const words = [
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      program,
-      'run',
-      '--bundle',
-      bench.bundle,
-      'gtrc-user',
-    ];
-    chmodSync(bench.home, 0o755);
-    const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8' });
-    assert.equal(status, 1);
-    assert.match(stderr, /user 65534 cannot make containers: gantry-runtime needs root/);
   });
 
   test('features, spec and help say what there is', () => {

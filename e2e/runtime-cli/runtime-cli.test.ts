@@ -164,6 +164,59 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
     assertNothingLeft();
   });
 
+  test('the descriptors of socket activation reach the process, for run and exec, with its own pid', () => {
+    configure('echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4');
+    for (const name of ['first', 'second']) writeFileSync(`${home}/${name}`, `${name}\n`);
+    const activated = (script: string, ...words: readonly string[]) =>
+      spawnSync('sh', ['-c', script, 'sh', program, '--root', root, ...words], { encoding: 'utf8', cwd: home });
+    const listen = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<first 4<second';
+    const { stdout, stderr } = activated(listen, 'run', '--bundle', bundle, '--preserve-fds', '1', 'gtrt-listen');
+    assert.equal(stdout, '1 1\nfirst\nsecond\n', stderr);
+    // What was meant for another is nobody's here.
+    const others = activated('LISTEN_FDS=1 LISTEN_PID=1 exec "$@" 3<first', 'run', '--bundle', bundle, 'gtrt-listen');
+    assert.match(others.stdout, /^\n/);
+    const missing = activated('LISTEN_FDS=3 LISTEN_PID=$$ exec "$@" 3<first', 'run', '--bundle', bundle, 'gtrt-listen');
+    assert.match(missing.stderr, /LISTEN_FDS=3: file descriptor 4 is not open/);
+    configure('while :; do sleep 1000; done');
+    succeed('run', '--detach', '--bundle', bundle, 'gtrt-listen');
+    const exec = ['exec', '--preserve-fds', '2', 'gtrt-listen', 'sh', '-c', 'cat <&3; cat <&4'];
+    assert.equal(activated('exec "$@" 3<first 4<second', ...exec).stdout, 'first\nsecond\n');
+    succeed('delete', '--force', 'gtrt-listen');
+    assertNothingLeft();
+  });
+
+  test('a terminal of exec goes to the console socket, detached or not', async () => {
+    configure('while :; do sleep 1000; done');
+    succeed('run', '--detach', '--bundle', bundle, 'gtrt-exec-tty');
+    for (const how of [['--detach'], []]) {
+      const socket = `${home}/exec-tty${how.length}.sock`;
+      using receiver = listenForDescriptor(socket);
+      const received = receiver.receive();
+      const words = [
+        'exec',
+        '--tty',
+        ...how,
+        '--console-socket',
+        socket,
+        'gtrt-exec-tty',
+        'sh',
+        '-c',
+        'tty; read line',
+      ];
+      const exec = spawn(program, ['--root', root, ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
+      const exit = once(exec, 'exit');
+      const { fd: terminal } = await received;
+      const bytes = Buffer.alloc(4096);
+      assert.match(bytes.toString('utf8', 0, readSync(terminal, bytes)), /^\/dev\/pts\/\d+\r\n$/);
+      writeSync(terminal, '\n');
+      assert.deepEqual(await exit, [0, null]);
+      closeSync(terminal);
+    }
+    refuse(/give --console-socket/, 'exec', '--tty', '--detach', 'gtrt-exec-tty', 'sh');
+    succeed('delete', '--force', 'gtrt-exec-tty');
+    assertNothingLeft();
+  });
+
   test("a terminal's master goes to the console socket", async () => {
     configure('stty size; read line; echo "got $line"', (config) => {
       if (config.process !== undefined)
@@ -238,11 +291,11 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
     assertNothingLeft();
   });
 
-  test('what is not supported is refused by name, and errors go to the log as JSON', () => {
+  test('what is not known is refused by name, and errors go to the log as JSON', () => {
     const log = `${home}/log`;
-    refuse(/checkpoint is not supported/, '--log', log, '--log-format', 'json', 'checkpoint', 'gtrt');
+    refuse(/"migrate" is no command/, '--log', log, '--log-format', 'json', 'migrate', 'gtrt');
     const { level, msg } = JSON.parse(readFileSync(log, 'utf8')) as { level: string; msg: string };
-    assert.deepEqual([level, msg.includes('checkpoint is not supported')], ['error', true]);
+    assert.deepEqual([level, msg.includes('"migrate" is no command')], ['error', true]);
     refuse(/--rootless what: use auto, true or false/, '--rootless', 'what', 'list');
     configure('exit 0');
     refuse(/option --what is not known/, 'run', '--what', 'gtrt');

@@ -3,21 +3,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "foreground.h"
+#include "kernel.h"
 #include "launcher/process-time.h"
 #include "program.h"
 #include "relay.h"
 #include "send-console.h"
 
-enum kind { GUARD = 1, LAUNCH = 2, HAND_OVER = 3, DONE = 4 };
+enum kind { GUARD = 1, LAUNCH = 2, HAND_OVER = 3, DONE = 4, ADOPT = 5, ROOTLESS = 6 };
 enum { PACKET_SIZE = 1 << 16 };
 
 static uint8_t *read_file(const char *path, size_t *length) {
@@ -29,6 +33,16 @@ static uint8_t *read_file(const char *path, size_t *length) {
   ssize_t got = bytes == NULL ? -1 : read(fd, bytes, *length);
   close(fd);
   return got == found.st_size ? bytes : NULL;
+}
+
+static bool write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t written = write(fd, text, strlen(text));
+  int error = errno;
+  close(fd);
+  errno = error;
+  return written == (ssize_t)strlen(text);
 }
 
 static void answer_error(const struct control *control, int error, const char *detail) {
@@ -101,6 +115,26 @@ static bool take_list(const uint8_t **at, const uint8_t *end, struct plan_arg *l
   return true;
 }
 
+static bool adopt(struct control *control, uint32_t pid) {
+  if (pid == 0) return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+  control->launched = (struct launched){.pid = (pid_t)pid, .pidfd = sys_pidfd_open((pid_t)pid), .status = -1, .master = -1};
+  return control->launched.pidfd >= 0;
+}
+
+// user_namespaces(7): without rights outside, a process can map its own user and group, once it has given up setgroups(2).
+static void answer_rootless(const struct control *control) {
+  char uids[32], gids[32];
+  snprintf(uids, sizeof uids, "0 %u 1", geteuid());
+  snprintf(gids, sizeof gids, "0 %u 1", getegid());
+  // As /proc shows it: a program that may not be read owns not even its own files there.
+  prctl(PR_SET_DUMPABLE, 1);
+  bool done = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_file("/proc/self/setgroups", "deny") &&
+              write_file("/proc/self/uid_map", uids) && write_file("/proc/self/gid_map", gids) &&
+              sys_propagation("/", MS_REC | MS_SLAVE) == 0;
+  uint32_t error = done ? 0 : (uint32_t)errno;
+  if (write(control->socket, &error, sizeof error) != sizeof error) return;
+}
+
 bool control_take(struct control *control) {
   static uint8_t packet[PACKET_SIZE];
   struct plan_arg first, second;
@@ -130,6 +164,13 @@ bool control_take(struct control *control) {
       if (end - at != sizeof control->code) return false;
       memcpy(&control->code, at, sizeof control->code);
       control->done = true;
+      return true;
+    case ADOPT:
+      if (end - at != sizeof kind || control->launched.pid > 0) return false;
+      memcpy(&kind, at, sizeof kind);
+      return adopt(control, kind);
+    case ROOTLESS:
+      answer_rootless(control);
       return true;
     default:
       return false;

@@ -7,6 +7,10 @@
 //   3 hand over  list of paths, list of words: we see the process through, remove the files and empty directories, and end
 //                as it did. Where one cannot be removed, or none is named, the program is run with the words.
 //   4 done       u32 code: we end so.
+//   5 adopt      u32 pid: a child of ours that was made by others is as if launched. 0: whoever loses its parent below us
+//                becomes our child.
+//   6 rootless   we go into a user namespace of our own, where our user is root and nobody else is anything, with mounts of
+//                our own; answered by `u32 errno`, 0 for none.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

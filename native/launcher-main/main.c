@@ -1,7 +1,6 @@
-// gantry-launcher COUNT PROGRAM [ARGUMENT…]: what a caller of gantry-runtime sees. It runs the program, whose own words are
-// the first COUNT of these and whose caller's are the rest; the program decides (src/runtime/cli/), and may ask for one
-// process, which is made here, as a child of ours and with our stdio (control.h). Ends as the program says, or as the
-// process does that it handed over.
+// gantry-launcher, by the name of gantry-runtime: what a caller of that sees. It runs the program (src/runtime/cli/, compiled
+// or with this installation's Node), which decides, and may ask for one process, which is made here, as a child of ours and
+// with our stdio (control.h). Ends as the program says, or as the process does that it handed over.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -38,16 +37,14 @@ static int serve(struct control *control, struct program *program) {
 
 int main(int argc, char **argv) {
   int pair[2];
-  int count = argc > 2 ? atoi(argv[1]) : 0;
-  if (count < 1 || count > argc - 2) {
-    dprintf(2, "usage: gantry-launcher COUNT PROGRAM [ARGUMENT...]\n");
-    return EXIT_LAUNCH;
-  }
-  if (!run_from_read_only_mount(argv, "gantry-launcher")) return failed("running from a read-only mount");
-  struct program program = {.words = argv + 2, .own = count};
-  program_set_given_aside(&program);
+  struct program program;
+  argv = program_words(argc, argv);
+  if (argv == NULL) return EXIT_LAUNCH;
+  if (!run_from_read_only_mount(argv, PROGRAM_SELF)) return failed("running from a read-only mount");
+  program_take(&program, argv);
+  program_set_given_aside();
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return failed("socketpair");
-  if (!program_start(&program, pair[1])) return failed(argv[2]);
+  if (!program_start(&program, pair[1])) return failed("starting the program that decides");
   struct control control = {.socket = pair[0], .launched = {.pid = -1}};
   return serve(&control, &program);
 }

@@ -11,9 +11,16 @@ struct program {
   pid_t pid;
 };
 
+#define PROGRAM_SELF "gantry-launcher"
+
+// The words to run ourselves by from the mount that nobody can write: from there our place, and with it the program's, can
+// no longer be told. NULL where there is no program; stderr says so.
+char **program_words(int argc, char **argv);
+// The program of those words.
+void program_take(struct program *program, char **argv);
 // Descriptors that we were given beside stdio are for the process: the program does not get them, and is told how many
 // there are, one after the other from the third on (GANTRY_GIVEN_FDS).
-void program_set_given_aside(struct program *program);
+void program_set_given_aside(void);
 // Those below `first` go to the process after all.
 void program_give(unsigned first);
 // Runs it, with its end of the control socket (GANTRY_LAUNCHER). It does not outlive us. False with errno.

@@ -31,7 +31,7 @@ export function parseLaunchFailure(packet: Buffer): LaunchFailure {
   };
 }
 
-const errnoName = (errno: number): string => (errno === 0 ? 'no error' : getSystemErrorName(-errno));
+export const errnoName = (errno: number): string => (errno === 0 ? 'no error' : getSystemErrorName(-errno));
 const errnoText = (errno: number): string => (errno === 0 ? 'no error' : getSystemErrorMessage(-errno));
 
 /**

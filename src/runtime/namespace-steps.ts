@@ -216,6 +216,8 @@ export interface ExecTarget {
   readonly namespaces: number;
   /** Of its user namespace, where it made one. */
   readonly uidMappings?: readonly IdMapping[];
+  /** Its user namespace is what gives the right to join the others: for a user who is not root. */
+  readonly byUserNamespace?: boolean;
 }
 
 /** How a further process comes into those of a running one. */
@@ -230,12 +232,18 @@ export function execCloneSteps(
     flags === 0
       ? []
       : [{ name: 'setns', args: [slots.task, flags], about: `joining the namespaces of process ${target.pid}` }];
+  const find: readonly PlanStep[] = [
+    ...cgroup.before,
+    { name: 'pidfd', args: [slots.task, target.pid, target.startTime], about: `finding process ${target.pid}` },
+  ];
+  if (target.byUserNamespace)
+    return {
+      before: [...find, { name: 'helper', args: [] }, ...asHost, ...setns(target.namespaces)],
+      clone: { name: 'clone', args: [0, cgroup.slotPlusOne] },
+      after: [...cgroup.join, ...becomeRootSteps],
+    };
   return {
-    before: [
-      ...cgroup.before,
-      { name: 'pidfd', args: [slots.task, target.pid, target.startTime], about: `finding process ${target.pid}` },
-      ...setns(target.namespaces & cloneFlags.pid),
-    ],
+    before: [...find, ...setns(target.namespaces & cloneFlags.pid)],
     clone: { name: 'clone', args: [0, cgroup.slotPlusOne] },
     after: [
       ...cgroup.join,

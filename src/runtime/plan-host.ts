@@ -5,10 +5,14 @@ import type { PlanHost } from './compile-plan.ts';
 import { hostModules } from './label-steps.ts';
 import type { CgroupDirectory } from './namespace-steps.ts';
 
-/** Our own permitted capabilities, as bits (proc(5): /proc/self/status). */
+/**
+ * The capabilities that a process of ours may have, as bits (proc(5): /proc/self/status): those we have; or, where we have
+ * none, all that a user namespace of our own gives.
+ */
 function ownCapabilities(): bigint {
-  const [, hex = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return BigInt(`0x${hex}`);
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const bits = (field: string) => BigInt(`0x${new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+  return bits('CapPrm') || bits('CapBnd');
 }
 
 const namespaceFiles: Readonly<Record<NamespaceType, string>> = {

@@ -5,7 +5,7 @@ import { check, kernel, openCgroups, SyscallError } from '#linux/index.ts';
 import { type ContainerState, directoryOf, fifoOf, type Status } from './container-state.ts';
 
 /** Of /proc/PID/stat (proc_pid_stat(5)); undefined where there is no such process. */
-function processStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
+export function processStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -24,9 +24,10 @@ import {
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
 import { launchProcess, makeFifo } from './launch.ts';
-import { launcher } from './launcher.ts';
+import { launcher, requireLauncher } from './launcher.ts';
 import { withOwnSteps } from './own-steps.ts';
 import { requestedLimits } from './requested-limits.ts';
+import { rootlessConfiguration, rootlessUser } from './rootless.ts';
 
 /** Options of everything that makes a container. */
 export const createOptions: OptionRules = {
@@ -120,16 +121,6 @@ function makeCgroup(cgroups: Cgroups, spec: RuntimeSpec, place: CgroupPlace, { r
   }
 }
 
-/** The host's mounts are prepared by root, in the host (preparation.ts). @throws GantryError unsupported */
-function refuseWithoutRoot(): void {
-  const uid = process.geteuid?.() ?? 0;
-  if (uid !== 0)
-    throw new GantryError(
-      'unsupported',
-      `user ${uid} cannot make containers: gantry-runtime needs root; run it as root, with a user namespace in config.json`,
-    );
-}
-
 /** The command that removes a container, whatever there is of it. */
 export const removalOf = ({ globals, id }: Context): readonly string[] => [...globals, 'delete', '--force', id];
 
@@ -138,83 +129,59 @@ export interface Created {
   readonly spec: RuntimeSpec;
 }
 
-/**
- * Makes a container of a bundle (runtime-spec: runtime.md#create). In the foreground its process starts at once, else it
- * waits on the fifo until `start`.
- * @throws GantryError; then everything made is undone
- */
-export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
+interface Beginning {
+  readonly spec: Configuration;
+  readonly state: ContainerState;
+  readonly place: CgroupPlace;
+}
+
+/** What a container is to be, by the bundle and the options; nothing is made yet. @throws GantryError */
+function beginningOf(context: Context, env: readonly string[]): Beginning {
   const { id, root } = context;
   directoryOf(root, id); // a bad id is refused first
-  refuseWithoutRoot();
   const bundle = resolve(context.options.text('bundle') ?? '.');
-  const fds = preservedFds(context);
-  const spec = withEnvironment(readConfig(bundle), fds.env);
-  const rootfs = rootfsOf(spec.root.path);
-  const cgroups = openCgroups();
+  const spec = withEnvironment(readConfig(bundle), env);
   const place = cgroupPlace(spec, id, context.systemdCgroup);
-  const subject = { id, bundle };
-  const host = planHost(cgroups);
-  const seccomp = seccompFilterOf(spec, subject);
-  const compile = (directories: readonly string[]) =>
-    withOwnSteps(
-      compileContainer({
-        spec,
-        seccomp,
-        rootfs: [{ destination: '/', type: 'bind', source: rootfs, options: ['rbind'] }],
-        cgroup: cgroupDirectories({ directories }, cgroups),
-        subject,
-        host,
-      }),
-      {
-        process: spec.process,
-        keyring: keyringOf(context),
-        noPivot: context.options.flag('no-pivot'),
-      },
-    );
-  // What cannot be compiled is refused before anything is made.
-  const planned = cgroups.placeOf(place.path, place);
-  const steps = compile(planned);
-  const terminal = terminalOf(context, spec.process, options);
-
   const state: ContainerState = {
     ociVersion: spec.ociVersion,
     id,
     pid: 0,
     startTime: '0',
     bundle,
-    rootfs,
+    rootfs: rootfsOf(spec.root.path),
     created: new Date().toISOString(),
     owner: process.getuid?.() ?? 0,
-    cgroup: planned,
+    cgroup: openCgroups().placeOf(place.path, place),
     annotations: spec.annotations ?? {},
   };
-  if (options.foreground && Object.keys(spec.linux?.netDevices ?? {}).length > 0)
-    throw new GantryError(
-      'unsupported',
-      'run: linux.netDevices must be there before the start; use create and start, or run --detach',
-    );
+  return { spec, state, place };
+}
+
+/**
+ * Takes the id, makes the cgroup, and has the first process made.
+ * @param start makes it, and says the pid
+ * @throws GantryError; then everything made is undone
+ */
+async function take(
+  context: Context,
+  { spec, state, place }: Beginning,
+  guarded: boolean,
+  start: (state: ContainerState) => Pick<ContainerState, 'pid' | 'startTime'>,
+): Promise<Created> {
+  const { id, root } = context;
   const directory = makeStateDirectory(root, id);
-  if (options.foreground) launcher?.guard(removalOf(context));
+  if (guarded) launcher?.guard(removalOf(context));
   try {
     writeState(directory, state);
     writeConfig(directory, spec);
-    const made = makeCgroup(cgroups, spec, place, context);
+    const made = makeCgroup(openCgroups(), spec, place, context);
     try {
-      if (made.directories.length !== planned.length) writeState(directory, { ...state, cgroup: made.directories });
-      if (!options.foreground) makeFifo(fifoOf(directory));
-      const launched = launchProcess({
-        planPath: planOf(directory),
-        steps: made.directories.length === planned.length ? steps : compile(made.directories),
-        preserveFds: fds.count,
-        ...terminal,
-        foreground: options.foreground,
-        ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
-      });
-      moveNetDevices(spec.linux?.netDevices, launched.pid);
-      const alive = { ...state, cgroup: made.directories, pid: launched.pid, startTime: launched.startTime };
+      const begun = { ...state, cgroup: made.directories };
+      if (made.directories.length !== state.cgroup.length) writeState(directory, begun);
+      const { pid, startTime } = start(begun);
+      const alive = { ...begun, pid, startTime };
       writeState(directory, alive);
-      writePidFile(context, launched.pid);
+      writePidFile(context, pid);
       return { state: alive, spec };
     } catch (error) {
       await made.kill();
@@ -225,6 +192,75 @@ export async function createContainer(context: Context, options: { readonly fore
     removeStateDirectory(root, id);
     throw error;
   }
+}
+
+/** A container of a bundle whose processes come from elsewhere. `check` is asked before anything is made. */
+export function takeContainer(
+  context: Context,
+  check: (spec: Configuration) => void,
+  start: (spec: Configuration, state: ContainerState) => Pick<ContainerState, 'pid' | 'startTime'>,
+): Promise<Created> {
+  const beginning = beginningOf(context, []);
+  check(beginning.spec);
+  return take(context, beginning, false, (state) => start(beginning.spec, state));
+}
+
+/**
+ * Makes a container of a bundle (runtime-spec: runtime.md#create). In the foreground its process starts at once, else it
+ * waits on the fifo until `start`.
+ * @throws GantryError; then everything made is undone
+ */
+export async function createContainer(context: Context, options: { readonly foreground: boolean }): Promise<Created> {
+  const { id, root } = context;
+  const fds = preservedFds(context);
+  const beginning = beginningOf(context, fds.env);
+  const { spec, state } = beginning;
+  const user = rootlessUser();
+  const planned = user === undefined ? spec : rootlessConfiguration(spec, user);
+  const cgroups = openCgroups();
+  const subject = { id, bundle: state.bundle };
+  const host = planHost(cgroups);
+  const seccomp = seccompFilterOf(spec, subject);
+  const compile = (directories: readonly string[]) =>
+    withOwnSteps(
+      compileContainer({
+        spec: planned,
+        seccomp,
+        rootfs: [{ destination: '/', type: 'bind', source: state.rootfs, options: ['rbind'] }],
+        cgroup: cgroupDirectories({ directories }, cgroups),
+        subject,
+        host,
+      }),
+      {
+        process: spec.process,
+        keyring: keyringOf(context),
+        noPivot: context.options.flag('no-pivot'),
+        rootless: user !== undefined,
+      },
+    );
+  // What cannot be compiled is refused before anything is made.
+  const steps = compile(state.cgroup);
+  const terminal = terminalOf(context, spec.process, options);
+  if (options.foreground && Object.keys(spec.linux?.netDevices ?? {}).length > 0)
+    throw new GantryError(
+      'unsupported',
+      'run: linux.netDevices must be there before the start; use create and start, or run --detach',
+    );
+  const directory = directoryOf(root, id);
+  return await take(context, beginning, options.foreground, ({ cgroup }) => {
+    if (!options.foreground) makeFifo(fifoOf(directory));
+    if (user !== undefined) requireLauncher().rootless();
+    const launched = launchProcess({
+      planPath: planOf(directory),
+      steps: cgroup.length === state.cgroup.length ? steps : compile(cgroup),
+      preserveFds: fds.count,
+      ...terminal,
+      foreground: options.foreground,
+      ...(options.foreground ? {} : { startFifo: fifoOf(directory) }),
+    });
+    moveNetDevices(spec.linux?.netDevices, launched.pid);
+    return launched;
+  });
 }
 
 export const create: Command = {

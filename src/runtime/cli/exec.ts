@@ -15,6 +15,7 @@ import { execCgroup } from './exec-cgroup.ts';
 import { launchProcess, makeFifo } from './launch.ts';
 import { requireLauncher } from './launcher.ts';
 import { withOwnSteps } from './own-steps.ts';
+import { rootlessUser } from './rootless.ts';
 import { release } from './start.ts';
 
 const id32 = (text: string): boolean => /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32;
@@ -98,16 +99,22 @@ function processOf(context: Context, spec: RuntimeSpec): Process {
 }
 
 function compile(context: Context, state: ContainerState, spec: RuntimeSpec, process: Process): readonly PlanStep[] {
+  const rootless = rootlessUser() !== undefined;
   const cgroups = openCgroups();
   const cgroup = execCgroup(cgroups, state.cgroup, context.options.list('cgroup'));
   const steps = compileExec({
     process,
     seccomp: seccompFilterOf(spec, state),
-    target: { ...execTargetOf(spec), pid: state.pid, startTime: BigInt(state.startTime) },
+    target: {
+      ...execTargetOf(spec),
+      pid: state.pid,
+      startTime: BigInt(state.startTime),
+      byUserNamespace: rootless,
+    },
     cgroup: cgroupDirectories(cgroup, cgroups),
     host: planHost(cgroups),
   });
-  return withOwnSteps(steps, { process, keyring: keyringOf(context) });
+  return withOwnSteps(steps, { process, keyring: keyringOf(context), rootless });
 }
 
 function checkStatus({ root, id, options }: Context, state: ContainerState): void {

@@ -29,7 +29,7 @@ export const featureReport = () => ({
         ...(isBuilt('/linux/seccomp/listenerPath') ? ['SCMP_ACT_NOTIFY'] : []),
       ],
       operators: names('SCMP_CMP_', 'EQ GE GT LE LT MASKED_EQ NE'),
-      archs: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
+      archs: process.arch === 'arm64' ? ['SCMP_ARCH_AARCH64'] : names('SCMP_ARCH_', 'X86_64 X86 X32'),
       knownFlags: Object.keys(seccompFlags),
       supportedFlags: Object.keys(seccompFlags),
     },

@@ -15,6 +15,8 @@ export function cgroupOf({ root, id }: Context, ...wanted: readonly Status[]): C
         ? `container not running: ${id} is stopped`
         : `container ${id} is ${status}, not ${wanted.join(' or ')}`,
     );
+  if (state.cgroup.length === 0)
+    throw new GantryError('unsupported', `container ${id} has no cgroup: user ${state.owner} could make none`);
   return openCgroups().at(state.cgroup);
 }
 

@@ -1,8 +1,9 @@
 import { readSync, writeSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
+import { errnoName } from '../launch-error.ts';
 
 /** What native/launcher-main/control.h lists. */
-const kinds = { guard: 1, launch: 2, 'hand over': 3, done: 4 } as const;
+const kinds = { guard: 1, launch: 2, 'hand over': 3, done: 4, adopt: 5, rootless: 6 } as const;
 
 /** Beyond the longest answer, an error with what it was done to. */
 const answerBytes = 4096;
@@ -20,6 +21,12 @@ export interface Launcher {
   guard(words: readonly string[]): void;
   /** Carries out the plan of a file. @returns its answer, a packet (control.h) */
   launch(planPath: string): Buffer;
+  /** The launcher becomes root of a user namespace in which its user is all there is. @throws GantryError forbidden */
+  rootless(): void;
+  /** Processes that lose their parent below the launcher become its own. */
+  adoptOrphans(): void;
+  /** One of those is as if launched. */
+  adopt(pid: number): void;
   /**
    * The launched process is the launcher's to see through. Then it removes these files and empty directories; where it
    * cannot, or none is named, gantry-runtime is run with the words. We have nothing more to say.
@@ -57,6 +64,19 @@ function openLauncher(fd: number, givenFds: number): Launcher {
       const answer = Buffer.allocUnsafe(answerBytes);
       return answer.subarray(0, readSync(fd, answer));
     },
+    rootless() {
+      say(u32(kinds.rootless));
+      const answer = Buffer.alloc(4);
+      const heard = readSync(fd, answer) === 4;
+      const errno = answer.readUInt32LE();
+      if (heard && errno === 0) return;
+      throw new GantryError(
+        'forbidden',
+        `this host lets its users make no user namespaces: ${errnoName(errno)}; see kernel.unprivileged_userns_clone and user.max_user_namespaces in sysctl(8)`,
+      );
+    },
+    adoptOrphans: () => say(Buffer.concat([u32(kinds.adopt), u32(0)])),
+    adopt: (pid) => say(Buffer.concat([u32(kinds.adopt), u32(pid)])),
     handOver(remains, otherwise) {
       say(packet('hand over', remains, otherwise));
       handedOver = true;

@@ -23,6 +23,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   events: async () => (await import('./events.ts')).events,
   features: async () => (await import('./features.ts')).features,
   spec: async () => (await import('./spec.ts')).spec,
+  checkpoint: async () => (await import('./checkpoint.ts')).checkpoint,
+  restore: async () => (await import('./restore.ts')).restore,
 };
 
 const globalOptions: OptionRules = {
@@ -32,7 +34,6 @@ const globalOptions: OptionRules = {
   debug: { kind: 'flag' },
   'systemd-cgroup': { kind: 'flag' },
   rootless: { kind: 'text' },
-  // Where criu is, as older callers say it.
   criu: { kind: 'text' },
   help: { kind: 'flag', short: 'h' },
   version: { kind: 'flag', short: 'v' },
@@ -45,7 +46,7 @@ const help = async () =>
     'gantry-runtime: runs containers by the Open Container Initiative runtime specification',
     '',
     'usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] [--systemd-cgroup]',
-    '                      [--rootless auto|true|false] COMMAND',
+    '                      [--rootless auto|true|false] [--criu PROGRAM] COMMAND',
     '',
     ...(await Promise.all(Object.values(commands).map((load) => load()))).map(usageOf),
     '',
@@ -86,11 +87,7 @@ async function dispatch(given: ReturnType<typeof parseOptions>, globals: readonl
   const rootless = isRootless(given.text('rootless') ?? 'auto');
   const [name = '', ...words] = given.rest;
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load === undefined) {
-    if (name === 'checkpoint' || name === 'restore')
-      throw new GantryError('unsupported', `${name} is not supported by gantry-runtime ${version}`);
-    throw new GantryError('invalid', `"${name}" is no command; see gantry-runtime --help`);
-  }
+  if (load === undefined) throw new GantryError('invalid', `"${name}" is no command; see gantry-runtime --help`);
   const command = await load();
   if (words[0] === '--help' || words[0] === '-h') {
     writeSync(1, `${usageOf(command)}\n`);

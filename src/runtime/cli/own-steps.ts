@@ -8,16 +8,23 @@ export interface OwnSteps {
   readonly keyring: string | undefined;
   /** `--no-pivot` */
   readonly noPivot?: boolean;
+  /** For a user who is not root. */
+  readonly rootless?: boolean;
 }
 
 /**
  * A plan with what callers of a runtime program count on besides the specification: a session keyring of the
  * container's own, and a command that cannot be run told by `create`, before anything waits for the start.
  */
-export function withOwnSteps(steps: readonly PlanStep[], { process, keyring, noPivot }: OwnSteps): readonly PlanStep[] {
+export function withOwnSteps(
+  steps: readonly PlanStep[],
+  { process, keyring, noPivot, rootless }: OwnSteps,
+): readonly PlanStep[] {
   const { candidates } = commandOf(process);
   return steps.flatMap((step): readonly PlanStep[] => {
     if (step.name === 'pivot' && noPivot) return [{ ...step, name: 'chroot' }];
+    // A user's namespaces forbid setgroups(2): groups stay what they were, and mean nothing inside but the one that is mapped.
+    if (step.name === 'groups' && rootless) return [];
     if (step.name !== 'ready') return [step];
     return [
       ...(keyring === undefined

@@ -1,11 +1,12 @@
 import { type ContainerState, directoryOf, filesOf } from './container-state.ts';
 import type { Command, Context } from './context.ts';
-import { create, createContainer, createOptions, removalOf } from './create.ts';
+import { type Created, create, createContainer, createOptions, removalOf } from './create.ts';
 import { destroyContainer } from './delete.ts';
 import { requireLauncher } from './launcher.ts';
 import { afterStart, startContainer } from './start.ts';
 
-async function destroyAfter(root: string, state: ContainerState, start: () => Promise<void>): Promise<void> {
+/** Where what comes after the start fails, there is no container. */
+export async function destroyAfter(root: string, state: ContainerState, start: () => Promise<void>): Promise<void> {
   try {
     await start();
   } catch (error) {
@@ -23,15 +24,18 @@ async function runDetached(context: Context): Promise<void> {
  * The launcher sees the process through and removes the container; where that takes more than removing what is empty by
  * then (poststop hooks, cgroups made inside), `delete` does it.
  */
+export function handOverContainer(context: Context, { state, spec }: Created): void {
+  const remove = removalOf(context);
+  const remains = [...state.cgroup, ...filesOf(directoryOf(context.root, context.id))];
+  requireLauncher().handOver((spec.hooks?.poststop ?? []).length > 0 ? [] : remains, remove);
+}
+
 async function runInForeground(context: Context): Promise<void> {
-  const { root, id } = context;
   const launcher = requireLauncher();
   const { state, spec } = await createContainer(context, { foreground: true });
-  await destroyAfter(root, state, () => afterStart(state, spec));
-  const remove = removalOf(context);
+  await destroyAfter(context.root, state, () => afterStart(state, spec));
   if (context.options.flag('keep')) launcher.handOver([], []);
-  else if ((spec.hooks?.poststop ?? []).length > 0) launcher.handOver([], remove);
-  else launcher.handOver([...state.cgroup, ...filesOf(directoryOf(root, id))], remove);
+  else handOverContainer(context, { state, spec });
 }
 
 export const run: Command = {
