@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+
 /** One contender of a bench: what is timed, and what is done between two rounds. */
 export interface Contender {
   readonly name: string;
@@ -29,9 +31,13 @@ export async function able(contenders: readonly Contender[]): Promise<readonly C
 
 /**
  * Times contenders in turn, round after round, so that what disturbs the machine disturbs all of them; the first round
- * warms up and does not count.
+ * warms up and does not count. What a contender leaves to be done after its answer gets `settleMs`, not the next one's time.
  */
-export async function measure(contenders: readonly Contender[], rounds: number): Promise<readonly Figures[]> {
+export async function measure(
+  contenders: readonly Contender[],
+  rounds: number,
+  { settleMs = 0 } = {},
+): Promise<readonly Figures[]> {
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const { name, run, between } of contenders) {
@@ -40,6 +46,7 @@ export async function measure(contenders: readonly Contender[], rounds: number):
       const took = performance.now() - began;
       if (round > 0) times.get(name)?.push(took);
       await between?.();
+      if (settleMs > 0) await setTimeout(settleMs);
     }
   }
   return [...times].map(([name, all]) => {

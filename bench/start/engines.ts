@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Engine } from '../../e2e/harness/engine.ts';
 import { gantryProgram } from '../../e2e/harness/program.ts';
@@ -21,12 +22,18 @@ export interface Peer {
 const pidsOf = (pattern: string): readonly number[] =>
   spawnSync('pgrep', ['-f', pattern], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean).map(Number);
 
+const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+const sparesOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('gantry-standby') ? childrenOf(pid) : [];
+
 export const gantryPeer = (engine: Engine): Peer => ({
   name: 'gantry',
   command: (...args) => quietly(gantryProgram, args, { ...process.env, ...engine.env }),
   socket: engine.host.slice('unix://'.length),
   image: 'busybox',
-  daemonPids: () => [engine.pid()],
+  // With its spawner of shims, its standby, and whatever spares that one has.
+  daemonPids: () => [engine.pid(), ...childrenOf(engine.pid()).flatMap((pid) => [pid, ...sparesOf(pid)])],
   keeps: /gantry-shim|^\/dev\/init/,
 });
 

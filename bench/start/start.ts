@@ -13,13 +13,16 @@ import { api, gantryPeer, type Peer, peers } from './engines.ts';
 import { processes, pssOf } from './memory.ts';
 
 const rounds = Number(process.argv[2] ?? 20);
+/** The tables that are asked for, by their letters; all where none is named. */
+const tables = process.argv[3] ?? 'abcdef';
+const settleMs = 150;
 const root = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
 const namespace = `gantry-bench-${process.pid}`;
 const tar = `${root}/busybox.tar`;
 writeFileSync(tar, busyboxRootfs());
 
 const show = async (title: string, contenders: readonly Contender[]) =>
-  print(title, await measure(await able(contenders), rounds));
+  print(title, await measure(await able(contenders), rounds, { settleMs }));
 
 async function main(): Promise<void> {
   await using undo = new AsyncDisposableStack();
@@ -32,17 +35,23 @@ async function main(): Promise<void> {
       name: `${name} run --rm ${more.join(' ')}`,
       run: () => command('run', '--rm', ...more, image, 'true'),
     }));
-  await show('(a) run --rm of busybox true, on a bridge', run());
-  await show('(a) run --rm of busybox true, without a network', run('--network', 'none'));
-  await show('(b) create, start, wait and remove over the API, on a bridge', [
-    ...all.flatMap((peer) => overApi(peer)),
-    ...floor('the floor (g)'),
-  ]);
-  await show('(c) run of one bundle by the runtime alone', [...runtimes(), ...floor('the floor (g)')]);
-  await show('(d) exec of true in a running container', await execs(all));
-  for (const peer of all) await rate(peer);
-  for (const peer of all) await memory(peer);
-  for (const { command } of all) await command('rm', '-f', 'idle');
+  const asked = (letter: string) => tables.includes(letter);
+  if (asked('a')) {
+    await show('(a) run --rm of busybox true, on a bridge', run());
+    await show('(a) run --rm of busybox true, without a network', run('--network', 'none'));
+  }
+  if (asked('b'))
+    await show('(b) create, start, wait and remove over the API, on a bridge', [
+      ...all.flatMap((peer) => overApi(peer)),
+      ...floor('the floor (g)'),
+    ]);
+  if (asked('c')) await show('(c) run of one bundle by the runtime alone', [...runtimes(), ...floor('the floor (g)')]);
+  if (asked('d')) {
+    await show('(d) exec of true in a running container', await execs(all));
+    for (const { command } of all) await command('rm', '-f', 'idle');
+  }
+  if (asked('e')) for (const peer of all) await rate(peer);
+  if (asked('f')) for (const peer of all) await memory(peer);
 }
 
 function overApi({ name, socket, image }: Peer): readonly Contender[] {

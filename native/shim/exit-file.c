@@ -23,13 +23,20 @@ bool oom_killed(const struct shim *shim) {
   return false;
 }
 
-// Whole or not at all, and on disk before anybody is told.
-void exit_file_write(struct shim *shim) {
+// Whole or not at all, and there before anybody is told: whoever ends then finds it. Returns its fd, or -1.
+int exit_file_write(struct shim *shim) {
   int fd = openat(shim->directory, "exit.json.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   bool written = fd >= 0 &&
                  dprintf(fd, "{\"code\":%d,\"signal\":%d,\"oom\":%s,\"at\":\"%s\"}\n", shim->exit_code, shim->exit_signal,
                          shim->out_of_memory ? "true" : "false", shim->exited_at) > 0 &&
-                 fsync(fd) == 0 && renameat(shim->directory, "exit.json.tmp", shim->directory, "exit.json") == 0;
+                 renameat(shim->directory, "exit.json.tmp", shim->directory, "exit.json") == 0;
   if (!written) complain("writing", "exit.json");
-  if (fd >= 0) close(fd);
+  return fd;
+}
+
+// On disk, for the case that the whole host ends before an engine has recorded what it was told, or was there to be told.
+void exit_file_sync(int fd) {
+  if (fd < 0) return;
+  if (fsync(fd) < 0) complain("syncing", "exit.json");
+  close(fd);
 }

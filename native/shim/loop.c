@@ -65,9 +65,10 @@ static void serve(struct shim *shim, const struct pollfd *fds) {
 
 static void finish(struct shim *shim) {
   log_close(&shim->log);
-  exit_file_write(shim);
+  int written = exit_file_write(shim);
   shim->finished = true;
   requests_tell_exit(shim);
+  exit_file_sync(written);
 }
 
 // Nobody is left who could start it.

@@ -84,7 +84,8 @@ void stdio_read(struct shim *shim, int stream);
 void stdio_write(struct shim *shim);
 bool stdio_drained(const struct shim *shim, long long now);
 // exit-file.c: exit.json, and whether the OOM killer struck
-void exit_file_write(struct shim *shim);
+int exit_file_write(struct shim *shim);
+void exit_file_sync(int fd);
 bool oom_killed(const struct shim *shim);
 // clients.c
 void clients_init(struct shim *shim, int first);

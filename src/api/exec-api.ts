@@ -5,7 +5,7 @@ import type { ApiDeps } from './deps.ts';
 import { json, type Operation, output, type Routes } from './operation.ts';
 import type { Query } from './query.ts';
 import * as schema from './schema/container.ts';
-import { integer, type ShapeOf } from './schema/schema.ts';
+import { integer, object, type ShapeOf } from './schema/schema.ts';
 
 interface Route {
   Params: { id: string };
@@ -47,6 +47,14 @@ const inspect: Operation = {
   answers: { 200: json(schema.execInspect) },
 };
 
+const wait: Operation = {
+  id: 'GantryExecWait',
+  method: 'GET',
+  path: '/gantry/exec/{id}/wait',
+  summary: 'Its exit code, once it has ended',
+  answers: { 200: json(object({ ExitCode: integer('As of a shell') })) },
+};
+
 /** Further processes in running containers. Upgraded connections: hijack.ts. */
 export function execApi(routes: Routes, deps: ApiDeps): void {
   const { containers } = deps;
@@ -80,6 +88,7 @@ export function execApi(routes: Routes, deps: ApiDeps): void {
     await containers.resizeExec(params.id, sizeOf(query));
     return '';
   });
+  routes.add<Route>(wait, async ({ params }) => ({ ExitCode: await containers.waitExec(params.id) }));
   routes.add<Route>(inspect, async ({ params }) => {
     const exec = containers.getExec(params.id);
     const [entrypoint = '', ...args] = exec.options.command;

@@ -30,13 +30,14 @@ export async function attachToContainer(
   { id, tty, autoRemove }: AttachTarget,
   { streams, detachKeys, proxySignals: proxied, start }: AttachContainerOptions,
 ): Promise<number> {
-  const connection =
+  const [connection, waiting] = await Promise.all([
     streams.stdin || streams.stdout || streams.stderr
-      ? await engine.hijack(`/containers/${id}/attach`, { query: { stream: true, ...streams } })
-      : undefined;
-  const waiting = await engine.stream('POST', `/containers/${id}/wait`, {
-    query: { condition: start === undefined ? 'not-running' : autoRemove ? 'removed' : 'next-exit' },
-  });
+      ? engine.hijack(`/containers/${id}/attach`, { query: { stream: true, ...streams } })
+      : undefined,
+    engine.stream('POST', `/containers/${id}/wait`, {
+      query: { condition: start === undefined ? 'not-running' : autoRemove ? 'removed' : 'next-exit' },
+    }),
+  ]);
   const exit = exitOf(waiting.body);
   exit.catch(() => {}); // told where it is awaited
   const undo: (() => void)[] = [];

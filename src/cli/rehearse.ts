@@ -21,8 +21,7 @@ const answers: readonly (readonly [string, string])[] = [
   ['/attach', 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'],
   [`/exec/${id}/start`, 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'],
   ['/start', 'HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'],
-  ['/wait', json('200 OK', { StatusCode: 0 })],
-  ['/json', json('200 OK', { ExitCode: 0 })],
+  ['/wait', json('200 OK', { StatusCode: 0, ExitCode: 0 })],
 ];
 
 /**

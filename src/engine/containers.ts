@@ -98,6 +98,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       execDirectory: (id) => context.taskDirectory(`exec-${id}`),
       linkEnvironment: (container) => linkEnvironment(context, container),
       mountsOf: (id) => driver.mounts(id),
+      onError: options.onError,
       explained: (container, process, error) => explained(context, container, process, error),
       tell,
     }),

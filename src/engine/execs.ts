@@ -14,6 +14,8 @@ interface ExecDeps {
   readonly mountsOf: (containerId: string) => Promise<readonly Mount[]>;
   /** A failure to execute with its reason (exec-failure.ts). */
   readonly explained: (container: Container, process: Process, error: unknown) => Promise<unknown>;
+  /** Where a failure that no caller waits for is told. */
+  readonly onError: (error: unknown, about: string) => void;
   readonly tell: (container: Container, action: string, more?: Readonly<Record<string, string>>) => void;
 }
 
@@ -130,14 +132,15 @@ export function createExecs(
           record.exitCode = code;
           record.endedAt = Date.now();
           record.exited.resolve();
-          await task.delete();
-          await rm(deps.execDirectory(id), { recursive: true, force: true });
           deps.tell(container, 'exec_die', { execID: id, exitCode: String(code) });
           record.ended.resolve(code);
+          await task.delete();
+          await rm(deps.execDirectory(id), { recursive: true, force: true });
         };
         settle().catch((error: unknown) => {
           record.exited.resolve();
           record.ended.reject(error);
+          deps.onError(error, `the end of exec ${id}`);
         });
         record.ended.promise.catch(() => undefined);
         beforeStart?.();

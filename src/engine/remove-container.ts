@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
 import { releaseMounts } from './container-mounts.ts';
 import type { Context } from './context.ts';
@@ -33,13 +34,16 @@ export async function removeContainer(
     live.restart?.cancel();
     for (const pending of live.pending.splice(0)) pending.bind(undefined);
     await networks.release(id);
-    await driver.removeDiff(id);
+    const removeFiles = await driver.hideDiff(id);
     await releaseMounts(context, id, container.mounts, andVolumes);
-    rmSync(context.taskDirectory(id), { recursive: true, force: true });
-    rmSync(context.home(id), { recursive: true, force: true });
     store.delete(id);
     context.tell(container, 'destroy');
     live.removed.resolve({ exitCode: container.state.status === 'exited' ? container.state.exitCode : 0 });
     lives.drop(id);
+    // Whoever waits for the removal is told before the files go; an engine that dies here removes them when it starts.
+    await setImmediate();
+    await removeFiles();
+    rmSync(context.taskDirectory(id), { recursive: true, force: true });
+    rmSync(context.home(id), { recursive: true, force: true });
   });
 }

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { ownerOfDiff } from './container-mounts.ts';
 import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
@@ -47,12 +48,23 @@ export async function reopenContainers(context: Context): Promise<void> {
   const known = new Set(store.all().map((container) => container.id));
   for await (const diff of driver.diffs())
     if (!known.has(ownerOfDiff(diff) ?? '') && ownerOfDiff(diff) !== undefined) await driver.removeDiff(diff);
+  await removeStrayFiles(context, known);
   for (const container of store.all()) {
     if (alive.has(container.id)) continue;
     if (container.options.autoRemove && container.state.status === 'exited')
       await removeContainer(context, container.id, { volumes: true });
     else if (startsWithDaemon(container)) restartNow(context, container);
   }
+}
+
+/** Directories of containers that were removed, by an engine that died before their files were. */
+async function removeStrayFiles({ options, taskDirectory, home }: Context, known: ReadonlySet<string>): Promise<void> {
+  const stray = new Set<string>();
+  for (const folder of [`${options.dataRoot}/containers`, `${options.execRoot}/tasks`])
+    for (const name of existsSync(folder) ? await readdir(folder) : [])
+      if (/^[0-9a-f]{64}$/.test(name) && !known.has(name)) stray.add(name);
+  for (const id of stray)
+    for (const directory of [taskDirectory(id), home(id)]) await rm(directory, { recursive: true, force: true });
 }
 
 function restartNow(context: Context, container: Container): void {
@@ -65,7 +77,8 @@ function restartNow(context: Context, container: Container): void {
 /** The exit a shim recorded; 137 where it was killed before it could. */
 async function readExit(directory: string) {
   const text = await readFile(`${directory}/exit.json`, 'utf8').catch(() => undefined);
-  if (text === undefined)
+  // Empty where the host went down before it was on the disk.
+  if (text === undefined || text === '')
     return {
       exitCode: 137,
       oomKilled: false,

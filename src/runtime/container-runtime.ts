@@ -9,7 +9,7 @@ import type { CgroupReport } from './cgroup-report.ts';
  * Lifecycle of a task: `create` (namespaces and cgroup exist, the process waits before exec) → `start` → exits → `delete`.
  * One shim per process. It outlives the daemon, owns stdio, writes the log and the exit status to `directory`:
  *   `<directory>/shim.sock`  control socket (frames, see shim-protocol.ts)      `<directory>/pid`
- *   `<directory>/exit.json`  {"code":n,"signal":n,"oom":bool,"at":"RFC3339"}, written (tmp+fsync+rename) before anyone is told
+ *   `<directory>/exit.json`  {"code":n,"signal":n,"oom":bool,"at":"RFC3339"}, there (tmp+rename) before anyone is told, then synced
  */
 export interface ContainerRuntime {
   readonly name: string;

@@ -174,6 +174,7 @@ function readExitFile(directory: string, gone: GantryError): ExitStatus {
   } catch {
     throw gone;
   }
+  if (text === '') throw gone; // the host went down before it was on the disk
   const { code, signal, oom, at } = JSON.parse(text) as { code: number; signal: number; oom: boolean; at: string };
   return { code, ...(signal === 0 ? {} : { signal }), oom, at: new Date(at) };
 }

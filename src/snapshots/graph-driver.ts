@@ -59,6 +59,11 @@ export interface GraphDriver extends AsyncDisposable {
   /** Bytes of the files that the diff has of its own. */
   diffSize(id: string): Promise<number>;
   removeDiff(id: string): Promise<void>;
+  /**
+   * The first half of `removeDiff`: the diff is gone for everybody; what is returned removes its files. Where that does not
+   * come to be, they are removed when the driver is next made.
+   */
+  hideDiff(id: string): Promise<() => Promise<void>>;
   diffs(): AsyncIterable<string>;
 }
 

@@ -52,6 +52,8 @@ export interface SnapshotStore {
   replaceLayer(from: string, chainId: string): Promise<void>;
   /** Idempotent. */
   removeDiff(id: string): Promise<void>;
+  /** See graph-driver.ts. */
+  hideDiff(id: string): Promise<() => Promise<void>>;
 }
 
 export interface LayerRecord {
@@ -111,19 +113,22 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
     return record;
   }
 
-  /** Out of sight by one rename, then removed. */
-  async function remove(directory: string, name: string): Promise<void> {
+  /** Out of sight by one rename; returns how to remove it. */
+  async function hide(directory: string, name: string): Promise<() => Promise<void>> {
     const doomed = randomUUID();
     await fileOperation(`remove ${directory}/${name}`, async () =>
       renameSync(`${directory}/${name}`, `${at.staging}/${doomed}`),
     );
-    await removeIn(at.staging, doomed);
+    return () => removeIn(at.staging, doomed);
   }
 
   const discard = (staged: string): Promise<void> => removeIn(at.staging, staged.slice(at.staging.length + 1));
 
+  const hideDiff = async (id: string): Promise<() => Promise<void>> =>
+    diffs.delete(checkId(id)) ? await hide(at.diffs, id) : async () => undefined;
+
   async function removeDiff(id: string): Promise<void> {
-    if (diffs.delete(checkId(id))) await remove(at.diffs, id);
+    await (await hideDiff(id))();
   }
 
   /** Makes a directory visible as a layer, in one step with what is known of it; false where the layer is there already. */
@@ -204,7 +209,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
           code: 'layer-in-use',
         });
       layers.delete(chainId);
-      await remove(at.layers, parseDigest(chainId).hex);
+      await (await hide(at.layers, parseDigest(chainId).hex))();
     },
     async replaceLayer(from, chainId) {
       const record = layer(from);
@@ -221,6 +226,7 @@ export async function openSnapshotStore(root: string): Promise<SnapshotStore> {
       });
     },
     removeDiff,
+    hideDiff,
   };
 }
 

@@ -177,6 +177,7 @@ export function createStoreDriver(store: SnapshotStore, layering: Layering): Gra
     },
     diffSize: sizeOf,
     removeDiff: (id) => store.removeDiff(id),
+    hideDiff: (id) => store.hideDiff(id),
     async *diffs() {
       yield* store.diffs.keys();
     },

@@ -1,3 +1,5 @@
+import type { EngineClient } from '#client/index.ts';
+import { isGantryError } from '#errors/index.ts';
 import { attachStreams } from '../attached-streams.ts';
 import { defineCommand } from '../command.ts';
 import { checkVariable, environmentOf } from '../env-file.ts';
@@ -54,16 +56,28 @@ export const command = defineCommand({
       tty,
       detachKeys: values['detach-keys'] || config.detachKeys || 'ctrl-p,ctrl-q',
     });
+    const code = exitCodeOf(engine, Id, attached.done);
+    code.catch(() => undefined); // told where it is awaited
     const stop = tty
       ? followTerminalSize((now) => engine.json('POST', `/exec/${Id}/resize`, { query: { ...now } }))
       : () => {};
     try {
       if ((await attached.done) === 'detached') throw new Failure('read escape sequence', 1);
-      const { ExitCode } = await engine.json<{ ExitCode: number | null }>('GET', `/exec/${Id}/json`);
-      return ExitCode ?? 0;
+      return await code;
     } finally {
       stop();
       attached.close();
     }
   },
 });
+
+/** The code that a process ends with. Our engine answers when it ends, so that nothing is to be asked then; others are asked. */
+async function exitCodeOf(engine: EngineClient, id: string, ended: Promise<unknown>): Promise<number> {
+  try {
+    return (await engine.json<{ ExitCode: number }>('GET', `/gantry/exec/${id}/wait`)).ExitCode;
+  } catch (error) {
+    if (!isGantryError(error, 'not-found')) throw error;
+    await ended;
+    return (await engine.json<{ ExitCode: number | null }>('GET', `/exec/${id}/json`)).ExitCode ?? 0;
+  }
+}
