@@ -281,6 +281,8 @@ describe('the contract', () => {
     await ask('ExecStart', `/exec/${exec}/start`, 409, { json: {} });
     await ask('ExecInspect', `/exec/${exec}/json`, 200);
     await ask('ExecInspect', '/exec/nosuch/json', 404);
+    await ask('GantryExecWait', `/gantry/exec/${exec}/wait`, 200);
+    await ask('GantryExecWait', '/gantry/exec/nosuch/wait', 404);
     const shell = first<{ Id: string }>(
       await ask('ContainerExec', '/containers/two/exec', 201, { json: { Cmd: ['sleep', '100'], Tty: true } }),
     ).Id;

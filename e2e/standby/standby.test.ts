@@ -155,6 +155,11 @@ describe('a command handed to a spare', () => {
 
   test('stops with its caller and goes on with it', async () => {
     const { child, pid, spare, said } = await begin(['events', '--filter', 'type=container']);
+    // It listens when it has told something.
+    await until(async () => {
+      await engine.gantry(['exec', 'box', 'true']);
+      return said.text.includes('exec_create') ? true : undefined;
+    });
     child.kill('SIGTSTP');
     await until(() => (stateOf(pid) === 'T' && stateOf(spare) === 'T' ? true : undefined));
     assert.equal((await engine.gantry(['rename', 'box', 'box2'])).code, 0);
