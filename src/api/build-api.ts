@@ -9,7 +9,7 @@ import { filtersOf, json, lines, type Operation, type Routes, tar } from './oper
 import { progressLine } from './progress-line.ts';
 import { filters, flag, integer, type Query } from './query.ts';
 import { progressLine as progressLineSchema } from './schema/image.ts';
-import { flag as boolean, list, map, integer as number, text } from './schema/schema.ts';
+import { flag as boolean, list, map, integer as number, object, text } from './schema/schema.ts';
 import { cachesPruned } from './schema/storage.ts';
 import { buildCacheRecord } from './schema/system.ts';
 import { clientSignal, jsonLines } from './streams.ts';
@@ -52,7 +52,10 @@ const build: Operation = {
     squash: boolean('One layer on the base'),
     labels: text('JSON'),
     networkmode: text(),
-    platform: text(),
+    platform: text('One, or several by commas'),
+    sbom: boolean('Attest what is installed'),
+    provenance: text('Attest how it was built: min, max'),
+    context: text('listed: the body has what a list before it left wanted'),
     target: text('The stage to build'),
     outputs: { ...text('JSON'), since: '1.40' },
     version: text('1; 2, BuildKit, is not supported'),
@@ -100,6 +103,15 @@ const contexts: Operation = {
   summary: 'A named context, or a cache',
   body: tar,
   answers: { 204: null },
+};
+const contextList: Operation = {
+  id: 'GantryBuildContextList',
+  method: 'POST',
+  path: sessionPath('list'),
+  summary: 'The list of a directory, and which of its files are wanted',
+  query: { key: text('64 hexadecimal digits: a secret of the client’s, one for each directory') },
+  body: tar,
+  answers: { 200: json(object({ need: list(number()) })) },
 };
 const outputs: Operation = {
   id: 'GantryBuildOutput',
@@ -200,6 +212,14 @@ export function buildApi(routes: Routes, { builder, onError }: ApiDeps): ClientS
     await sessions.get(params.session).receive(params.name, body);
     return reply.code(204).send();
   });
+  routes.add<SessionRoute & { Querystring: Query }>(contextList, async ({ params, query, body }) => {
+    const session = sessions.get(params.session);
+    if (!/^[0-9a-f]{64}$/.test(query.key ?? ''))
+      throw new GantryError('invalid', 'the key of a context is 64 hexadecimal digits that nobody else knows');
+    const offer = await builder.offerContext(query.key ?? '', body);
+    session.offer(offer);
+    return { need: offer.need };
+  });
   routes.add<SessionRoute>(outputs, async ({ params }, reply) =>
     reply.type('application/x-tar').send(await sessions.get(params.session).collect(params.name)),
   );
@@ -255,12 +275,18 @@ function lineOf(event: BuildEvent, { quiet, wantsSteps }: { quiet: boolean; want
   return 'progress' in event ? progressLine(event.progress) : event;
 }
 
+const descriptions: Readonly<Record<CacheRecord['type'], string>> = {
+  regular: 'files of a stage that no image is made of',
+  'exec.cachemount': 'a cache mount',
+  'source.local': 'a directory as a client sent it last',
+};
+
 /** As GET /system/df has them (Engine API: BuildCache). */
 export const cacheRecord = ({ id, type, size, used, inUse }: CacheRecord) => ({
   ID: id,
   Parents: null,
   Type: type,
-  Description: type === 'regular' ? 'files of a stage that no image is made of' : 'a cache mount',
+  Description: descriptions[type],
   InUse: inUse,
   Shared: false,
   Size: size,
@@ -273,11 +299,11 @@ export const cacheRecord = ({ id, type, size, used, inUse }: CacheRecord) => ({
 function pruneRequestOf(query: Query): PruneRequest {
   const wanted = filters(query.filters);
   const [age] = [...(wanted.get('until') ?? []), ...(wanted.get('unused-for') ?? [])];
-  const types = wanted.get('type') ?? (flag(query.all) ? undefined : ['regular']);
+  const types = wanted.get('type') ?? (flag(query.all) ? undefined : ['regular', 'source.local']);
   const ids = wanted.get('id');
   for (const type of types ?? [])
-    if (type !== 'regular' && type !== 'exec.cachemount')
-      throw new GantryError('invalid', `type "${type}" is not known; it is regular or exec.cachemount`);
+    if (!(type in descriptions))
+      throw new GantryError('invalid', `type "${type}" is not known; it is ${Object.keys(descriptions).join(', ')}`);
   const keep =
     integer('keep-storage', query['keep-storage']) ??
     integer('reserved-space', query['reserved-space']) ??

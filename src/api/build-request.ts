@@ -64,7 +64,7 @@ export function buildRequestOf(
     cacheTargetOf,
   );
   return {
-    context: query.remote && query.remote !== 'client-session' ? { url: query.remote } : body,
+    context: contextOf(query, body, session),
     dockerfile: query.dockerfile || 'Dockerfile',
     tags,
     buildArgs: jsonOf<Record<string, string | null>>('buildargs', query.buildargs, {}),
@@ -87,6 +87,15 @@ export function buildRequestOf(
     ...(cacheFrom.length === 0 ? {} : { cacheFrom: cacheFrom.map((from) => cacheSourceOf(from, session)) }),
     ...(session === undefined ? {} : sessionParts(query, session)),
   };
+}
+
+/** @throws GantryError invalid */
+function contextOf(query: Query, body: Readable, session: Session | undefined): BuildRequest['context'] {
+  if (query.remote && query.remote !== 'client-session') return { url: query.remote };
+  if (query.context === undefined) return body;
+  if (query.context !== 'listed' || session === undefined)
+    throw new GantryError('invalid', `context "${query.context}" is listed, and needs a session`);
+  return { offer: session.client.takeOffer(), body };
 }
 
 function sessionParts(

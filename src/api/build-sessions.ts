@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
+import type { ContextOffer } from '#builder/index.ts';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 
 /** A context that a client is sending; `done` lets its call end. */
@@ -15,6 +16,10 @@ interface Upload {
  */
 export interface ClientSession {
   secrets: Readonly<Record<string, Uint8Array>>;
+  /** Keeps what was offered of a context until its build takes it. */
+  offer(offer: ContextOffer): void;
+  /** @throws GantryError invalid where there was none */
+  takeOffer(): ContextOffer;
   /** A context that is being sent, or that will be. */
   upload(name: string, signal: AbortSignal): Promise<Readable>;
   /** Takes a context in; resolves when it was read or is not wanted. */
@@ -78,8 +83,15 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
     near.once('close', () => socket.destroy());
     socket.once('close', () => near.destroy());
   };
+  let offered: ContextOffer | undefined;
+  const forgetOffer = () => {
+    // What is left of it on the disk goes with the next start.
+    void Promise.resolve(offered?.[Symbol.asyncDispose]()).catch(() => undefined);
+    offered = undefined;
+  };
   const close = () => {
     clearTimeout(timer);
+    forgetOffer();
     forget();
     session.secrets = {};
     closed.reject(new GantryError('not-found', 'the build is over'));
@@ -90,6 +102,15 @@ function createSession(connectAgent: () => { near: Duplex; far: Duplex }, forget
   timer.unref();
   const session: ClientSession = {
     secrets: {},
+    offer(offer) {
+      forgetOffer();
+      offered = offer;
+    },
+    takeOffer() {
+      if (offered === undefined)
+        throw new GantryError('invalid', 'no list of a context came before it in this session');
+      return offered;
+    },
     async upload(context, signal) {
       clearTimeout(timer);
       throwIfAborted(signal);

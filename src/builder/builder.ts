@@ -3,6 +3,7 @@ import type { LintWarning } from '#dockerfile/index.ts';
 import type { Credentials, OnProgress } from '#images/index.ts';
 import type { Mount } from '#oci/index.ts';
 import type { Attestations } from './attestations/attest.ts';
+import type { ContextOffer } from './kept-contexts.ts';
 
 /** Dockerfile → typed instructions → graph of vertices → solve. */
 export interface Builder {
@@ -18,6 +19,11 @@ export interface Builder {
       signal?: AbortSignal;
     },
   ): Promise<{ imageId: string }>;
+  /**
+   * Takes the list of a directory that a client is about to send (`readContextList`), and tells what of it is wanted. `key` is
+   * a secret of the client's, one for each directory. @throws GantryError invalid, exhausted
+   */
+  offerContext(key: string, list: AsyncIterable<Uint8Array>): Promise<ContextOffer>;
   /** Removes what is kept between builds. @throws GantryError conflict while a build runs */
   prune(request: PruneRequest): Promise<readonly CacheRecord[]>;
   /** Gives what a cache mount holds as a tar, while no `locked` step has it. @throws GantryError not-found */
@@ -28,10 +34,10 @@ export interface Builder {
   usage(): Promise<readonly CacheRecord[]>;
 }
 
-/** One thing that the builder keeps: the files of a stage that no image is made of, or a cache mount. */
+/** One thing that the builder keeps: the files of a stage that no image is made of, a cache mount, or a context. */
 export interface CacheRecord {
   readonly id: string;
-  readonly type: 'regular' | 'exec.cachemount';
+  readonly type: 'regular' | 'exec.cachemount' | 'source.local';
   /** Bytes on disk. */
   readonly size: number;
   readonly used: Date;
@@ -51,7 +57,7 @@ export interface PruneRequest {
 
 export interface BuildRequest {
   /** The context as a tar stream (gzip, zstd, bzip2 and xz allowed), or where to fetch it from (`RemoteContext`). */
-  readonly context: Readable | RemoteContext;
+  readonly context: Readable | RemoteContext | ListedContext;
   readonly dockerfile: string; // path in the context
   readonly tags: readonly string[];
   readonly buildArgs: Readonly<Record<string, string | null>>;
@@ -94,6 +100,12 @@ export interface BuildRequest {
 /** A git repository (`https://….git#ref:subdirectory`, `git@…`), or a URL of a tar or a Dockerfile. */
 export interface RemoteContext {
   readonly url: string;
+}
+
+/** A directory whose list came before: `body` has the contents of what the offer needs, one after the other. */
+export interface ListedContext {
+  readonly offer: ContextOffer;
+  readonly body: Readable;
 }
 
 export type NamedContext =

@@ -15,8 +15,14 @@ export interface ContextTree {
 }
 
 /** A received directory as a tree to copy from and to mount. */
-export function contextTree(root: number, path: string, ignore: Ignore, called: string): ContextTree {
-  const tree: SourceTree = { root, ignore, keepsOwners: false, linkable: true, called };
+export function contextTree(
+  root: number,
+  path: string,
+  ignore: Ignore,
+  called: string,
+  more: Pick<SourceTree, 'digests' | 'linkable'> = {},
+): ContextTree {
+  const tree: SourceTree = { root, ignore, keepsOwners: false, linkable: true, called, ...more };
   let filtered: Promise<string> | undefined;
   const filter = async () => {
     if (ignore.empty) return path;

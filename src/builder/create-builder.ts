@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
+import { Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
 import { checkDirective, type Dockerfile, lintDockerfile, parseDockerfile } from '#dockerfile/index.ts';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
@@ -16,9 +17,11 @@ import type { Builder, BuildRequest, StepRunner } from './builder.ts';
 import { createCacheMounts } from './cache-mounts.ts';
 import { exportRecords, importRecords } from './cache-records.ts';
 import { exportMount, importMount } from './carry-mounts.ts';
+import { readContextList } from './context-list.ts';
 import { createNamedTrees } from './context-trees.ts';
 import { eachPlatform, platformsOf } from './each-platform.ts';
 import { detachAllBelow } from './host-mounts.ts';
+import { createKeptContexts } from './kept-contexts.ts';
 import type { Flights } from './keyed-step.ts';
 import { makeImages } from './make-images.ts';
 import { listCache, pruneCache } from './prune-cache.ts';
@@ -55,6 +58,7 @@ export function createBuilder(
   detachAllBelow(root);
   rmSync(`${root}/builds`, { recursive: true, force: true });
   mkdirSync(`${root}/builds`, { recursive: true, mode: 0o700 });
+  const contexts = createKeptContexts(`${root}/contexts`, `${root}/builds`);
   const cacheMounts = createCacheMounts(`${root}/cache-mounts`);
   const cache = createBuildCache(db);
   const memory = createStepMemory(db);
@@ -75,6 +79,7 @@ export function createBuilder(
     using context = await receiveContext(request.context, `${scratch}/context`, request.dockerfile, {
       secrets: request.secrets,
       signal,
+      clampsTimes: epochOf(request.buildArgs) !== undefined,
     });
     using named = createNamedTrees(request.namedContexts ?? {}, scratch, request.secrets, signal);
     const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
@@ -168,20 +173,24 @@ export function createBuilder(
         return { imageId };
       } finally {
         running--;
+        if (!(request.context instanceof Readable) && 'offer' in request.context)
+          await request.context.offer[Symbol.asyncDispose]();
         cache.noteUses();
         await rm(directory, { recursive: true, force: true });
         if (running === 0) await trimCache({ driver, cache }, cacheBytes);
+        await contexts.trim(cacheBytes / 4);
       }
     },
     prune: async (request) => {
       // A build may be about to use what nobody uses yet.
       if (running > 0 && request.types?.includes('exec.cachemount') !== true)
         throw new GantryError('conflict', `${running} builds are running; prune the cache when they are done`);
-      return pruneCache({ driver, cache, cacheMounts }, request);
+      return pruneCache({ driver, cache, cacheMounts, contexts }, request);
     },
     exportMount: (id, take, signal) => exportMount(cacheMounts, id, take, signal),
     importMount: (id, tar, signal) => importMount(cacheMounts, id, tar, signal),
-    usage: () => listCache({ driver, cache, cacheMounts }),
+    usage: () => listCache({ driver, cache, cacheMounts, contexts }),
+    offerContext: async (key, list) => contexts.offer(key, await readContextList(list)),
   };
 }
 

@@ -3,16 +3,18 @@ import type { GraphDriver } from '#snapshots/index.ts';
 import type { BuildCache } from './build-cache.ts';
 import type { CacheRecord, PruneRequest } from './builder.ts';
 import type { CacheMounts } from './cache-mounts.ts';
+import type { KeptContexts } from './kept-contexts.ts';
 import { treeBytes } from './tree-bytes.ts';
 
 interface Parts {
   readonly driver: Pick<GraphDriver, 'layers' | 'removeLayer'>;
   readonly cache: BuildCache;
   readonly cacheMounts: CacheMounts;
+  readonly contexts: KeptContexts;
 }
 
-/** What the builder keeps of its own: layers of stages that no image is made of, and cache mounts. Longest unused first. */
-export async function listCache({ driver, cache, cacheMounts }: Parts): Promise<readonly CacheRecord[]> {
+/** What the builder keeps of its own: layers of stages that no image is made of, cache mounts and contexts. Longest unused first. */
+export async function listCache({ driver, cache, cacheMounts, contexts }: Parts): Promise<readonly CacheRecord[]> {
   const sizes = new Map<string, number>();
   for await (const { chainId, size } of driver.layers()) sizes.set(chainId, size);
   const layers = cache.privateLayers().flatMap(({ key, layer, used }): CacheRecord[] => {
@@ -29,7 +31,10 @@ export async function listCache({ driver, cache, cacheMounts }: Parts): Promise<
       directory,
     }),
   );
-  return [...layers, ...mounts].sort((a, b) => a.used.getTime() - b.used.getTime());
+  const kept = contexts
+    .list()
+    .map(({ id, size, used }): CacheRecord => ({ id, type: 'source.local', size, used, inUse: false }));
+  return [...layers, ...mounts, ...kept].sort((a, b) => a.used.getTime() - b.used.getTime());
 }
 
 /**
@@ -68,7 +73,11 @@ export async function pruneCache(
 }
 
 /** Whether it could be removed. */
-async function removeRecord({ driver, cache, cacheMounts }: Parts, record: CacheRecord): Promise<boolean> {
+async function removeRecord({ driver, cache, cacheMounts, contexts }: Parts, record: CacheRecord): Promise<boolean> {
+  if (record.type === 'source.local') {
+    await contexts.remove(record.id);
+    return true;
+  }
   if (record.directory !== undefined) return cacheMounts.remove(record.directory);
   try {
     await driver.removeLayer(record.id);

@@ -60,13 +60,20 @@ async function factsOf(tree: SourceTree, entry: TreeEntry, signal: AbortSignal |
       break;
     case 'file':
     case 'directory': {
+      const known = status.type === 'file' ? tree.digests?.find(status.identity) : undefined;
+      if (known !== undefined) {
+        facts.push([], known);
+        break;
+      }
       const fd = entry.open();
       try {
         facts.push(xattrsOf(fd).map(([name, value]) => [name, value.toString('base64')]));
         if (status.type === 'directory') break;
         const content = createHash('sha256');
         for await (const chunk of bytesOf(fd, status.size, signal)) content.update(chunk);
-        facts.push(content.digest('hex'));
+        const digest = content.digest('hex');
+        tree.digests?.note(status.identity, digest);
+        facts.push(digest);
       } finally {
         closeFd(fd);
       }

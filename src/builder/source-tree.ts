@@ -31,6 +31,11 @@ export interface SourceTree {
   readonly linkable?: boolean;
   /** Files keep their owners (stages, images); those of a context are root's. */
   readonly keepsOwners: boolean;
+  /** What is known of its regular files, none of which has extended attributes: SHA-256 in hex, by a status's `identity`. */
+  readonly digests?: {
+    find(identity: string): string | undefined;
+    note(identity: string, digest: string): void;
+  };
   /** As messages call it. */
   readonly called: string;
 }

@@ -1,4 +1,4 @@
-import { buildContext } from '#client/index.ts';
+import { buildContext, type PackedContext } from '#client/index.ts';
 import { isRemote } from './build-options.ts';
 import { Failure } from './failure.ts';
 import { standardInput } from './standard-input.ts';
@@ -9,7 +9,7 @@ export interface OpenContextOptions {
   readonly onSkipped: (path: string, what: string) => void;
 }
 
-export interface OpenContext {
+export interface OpenContext extends Pick<PackedContext, 'list'> {
   readonly tar: AsyncIterable<Uint8Array>;
   readonly dockerfile: string;
   /** The engine fetches it from there; nothing is sent. */

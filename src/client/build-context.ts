@@ -4,6 +4,7 @@ import { basename, dirname, relative, resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { decodeName, packEntries, type TarSource } from '#tar/index.ts';
 import { type ContextIgnore, parseContextIgnore } from './context-ignore.ts';
+import { type ContextListing, listContext } from './list-context.ts';
 import { fileEntry, timeOf } from './local-file.ts';
 
 export interface BuildContextOptions {
@@ -19,6 +20,8 @@ export interface PackedContext {
   readonly tar: AsyncIterable<Uint8Array>;
   /** The Dockerfile's path inside the context, to be named to the engine. */
   readonly dockerfile: string;
+  /** The same as a list, where it is large enough that an engine may want only what changed. */
+  readonly list?: () => ContextListing | undefined;
 }
 
 /**
@@ -54,7 +57,11 @@ export async function packBuildContext(directory: string, options: BuildContextO
     yield* walk(root, ignore, replaced, options.onSkipped);
     yield* extra;
   };
-  return { tar: packEntries(entries()), dockerfile: dockerfile.path };
+  return {
+    tar: packEntries(entries()),
+    dockerfile: dockerfile.path,
+    ...(extra.length > 0 ? {} : { list: () => listContext(root, ignore, options.onSkipped) }),
+  };
 }
 
 /** Packs a directory that is a named context: all of it but what its .dockerignore leaves out. @throws GantryError */

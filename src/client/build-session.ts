@@ -15,6 +15,8 @@ export interface BuildSessionParts {
 /** What a build brings along beside its call, under a name that nobody can guess. */
 export interface BuildSession extends Disposable {
   readonly id: string;
+  /** Which entries of a context's list the engine wants the contents of, by where they stand in it. */
+  need(key: string, lines: string): Promise<readonly number[]>;
   /** An archive that the build gives, once it has it: the files of the target, or a cache. */
   output(name: 'files' | 'cache'): Promise<AsyncIterable<Uint8Array>>;
   /** Rejects when something could not be sent; resolves never. */
@@ -50,6 +52,13 @@ export async function openBuildSession(engine: EngineClient, parts: BuildSession
   return {
     id,
     failed: failed.promise,
+    async need(key, lines) {
+      const body = (async function* () {
+        yield Buffer.from(lines);
+      })();
+      const { need } = await engine.json<{ need: readonly number[] }>('POST', `${base}/list`, { query: { key }, body });
+      return need;
+    },
     output: async (name) => (await engine.stream('GET', `${base}/outputs/${name}`, { signal })).body,
     [Symbol.dispose]: () => stop.abort(),
   };

@@ -1,3 +1,4 @@
+export type { PackedContext } from './build-context.ts';
 export { type EngineAddress, type EngineTls, parseEngineHost } from './engine-address.ts';
 export {
   clientApiVersion,

@@ -25,7 +25,7 @@ const purlOfImage = (reference: string): string => `pkg:docker/${reference.repla
 export function provenanceOf({ request, platform, mode, dockerfile, bases, invocation, times }: Made) {
   const { context, target, labels, buildArgs, secrets, agents, networkMode } = request;
   // A request that carries the context has a URL too, with all arguments in it.
-  const source = context instanceof Readable ? {} : { uri: withoutPassword(context.url) };
+  const source = !(context instanceof Readable) && 'url' in context ? { uri: withoutPassword(context.url) } : {};
   const whole = mode === 'max';
   return {
     buildDefinition: {

@@ -20,6 +20,7 @@ import { writeFiles, writeImages } from '../build-results.ts';
 import { checkReport, warningSummary } from '../build-warnings.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { contentTrust, hostEntry, isolation } from '../container-options.ts';
+import { contextKey, contextSecret } from '../context-secret.ts';
 import { Failure } from '../failure.ts';
 import { ulimitOf } from '../isolation-options.ts';
 import { openBuildContext } from '../open-build-context.ts';
@@ -143,7 +144,7 @@ async function build(
 ) {
   const onSkipped = (skipped: string, what: string) =>
     writeError(`skipped ${skipped}: ${what} cannot be part of an image\n`);
-  const { tar, dockerfile, remote } = await openBuildContext(path, { file: values.file, onSkipped });
+  const { tar, dockerfile, remote, list } = await openBuildContext(path, { file: values.file, onSkipped });
   const { agentPath, openBuildSession, packDirectory, packTree } = await buildContext();
   const named = new Map(values['build-context']);
   const directories = new Map<string, () => AsyncIterable<Uint8Array>>();
@@ -158,11 +159,20 @@ async function build(
   const agents = new Map(values.ssh.map(agentPath));
   const secrets = new Map(values.secret.map(([id, read]) => [id, read()]));
   const files = outputs.find(isFiles);
+  const secret = list === undefined || values.compress ? undefined : contextSecret(configDirectory);
+  const listing = secret === undefined ? undefined : list?.();
   const needsSession =
-    directories.size + agents.size + secrets.size + named.size > 0 || files !== undefined || cacheDest !== undefined;
+    listing !== undefined ||
+    directories.size + agents.size + secrets.size + named.size > 0 ||
+    files !== undefined ||
+    cacheDest !== undefined;
   using session = needsSession ? await openBuildSession(engine, { secrets, contexts: directories, agents }) : undefined;
   const mode = progressOf(values);
-  const sent = mode === 'plain' && remote === undefined ? counted(tar) : tar;
+  const changed =
+    listing === undefined || session === undefined || secret === undefined
+      ? undefined
+      : listing.contents(await session.need(contextKey(secret, listing.root), listing.lines));
+  const sent = mode === 'plain' && remote === undefined ? counted(changed ?? tar) : (changed ?? tar);
   const { body } = await engine.stream('POST', '/build', {
     query: {
       ...queryOf(values, proxyVariables(config, hostOf(engine.address))),
@@ -170,6 +180,7 @@ async function build(
       dockerfile,
       remote,
       gantrysession: session?.id,
+      context: changed === undefined ? undefined : 'listed',
       contexts: named.size === 0 ? undefined : JSON.stringify(Object.fromEntries(named)),
       ssh: agents.size === 0 ? undefined : JSON.stringify([...agents.keys()]),
       outputs: files === undefined ? undefined : JSON.stringify([{ Type: files.type }]),
