@@ -38,6 +38,7 @@ const packages = {
     tmux: ['/usr/bin/tmux', 'a real terminal for the -it tests'],
     zsh: ['/usr/bin/zsh', 'completes what is typed after gantry'],
     fish: ['/usr/bin/fish', 'the same'],
+    'openssh-client': ['/usr/bin/ssh-agent', 'holds the key files of build --ssh'],
     skopeo: ['/usr/bin/skopeo', 'a client that is not ours, for the hub'],
     'erofs-utils': ['/usr/bin/fsck.erofs', 'checks the images that the driver erofs writes'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],

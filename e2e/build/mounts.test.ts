@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { contextFolder, type Files } from './context-folder.ts';
@@ -193,6 +194,28 @@ RUN test -z "$SSH_AUTH_SOCK"
   } finally {
     agent.close();
   }
+});
+
+test('--ssh with key files: their signatures reach the step, the keys do not', async () => {
+  const key = `${engine.root}/key`;
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'comment-of-the-key', '-f', key]);
+  // SSH_AGENTC_REQUEST_IDENTITIES (draft-miller-ssh-agent): a length, and one byte.
+  const list = talkSource
+    .replace('write(fd, argv[1], strlen(argv[1]));', 'write(fd, "\\0\\0\\0\\1\\x0b", 5);')
+    .replace('return puts(answer) < 0;', 'return fwrite(answer, 1, length, stdout) == 0;');
+  const talk = `${engine.root}/list`;
+  execFileSync('gcc', ['-static', '-x', 'c', '-o', talk, '-'], { input: list });
+  const Dockerfile = `FROM busybox
+RUN --mount=type=ssh,id=mine --mount=type=bind,source=talk,target=/talk /talk x > /heard
+`;
+  await built({ Dockerfile, talk: readFileSync(talk, 'latin1') }, ['-t', 'keys', '--ssh', `mine=${key}`]);
+  assert.match(await inImage('keys', 'cat /heard'), /ssh-ed25519[\s\S]*comment-of-the-key/);
+  assert.deepEqual(
+    readdirSync(tmpdir()).filter((name) => name.startsWith('gantry-keys-')),
+    [],
+  );
+  const { stderr } = await build({ Dockerfile }, ['--ssh', `mine=${engine.root}/nowhere`]);
+  assert.match(stderr, /nowhere|not given|agent/);
 });
 
 test('limits, hosts and entitlements of a build hold in its steps', async () => {

@@ -1,4 +1,4 @@
-import { type Dockerfile, frameError } from '#dockerfile/index.ts';
+import { type Dockerfile, frameError, type Instruction } from '#dockerfile/index.ts';
 import { GantryError, isGantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
 import { createBaseImages } from './base-images.ts';
@@ -69,17 +69,19 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
     let step = number;
     number += 1 + instructions.length;
     const own = output.stage(index);
+    let failedAt: Instruction | undefined;
     const work = async () => {
       try {
-        const state = await runStage(session, planned, own, (original) =>
-          own.text(`Step ${++step}/${total} : ${original}\n`),
-        );
+        const announce = (original: string) => own.text(`Step ${++step}/${total} : ${original}\n`);
+        const state = await runStage(session, planned, own, announce, (instruction) => {
+          failedAt = instruction;
+        });
         output.finish(index);
         return state;
       } catch (error) {
         if (firstFailure === undefined) {
           firstFailure = { error };
-          output.fail(index, shownFailure(error));
+          output.fail(index, shownFailure(error, failedAt));
           failed.abort(error);
         }
         throw error;
@@ -112,9 +114,11 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
   };
 }
 
-/** A failed command is shown where it stands in the Dockerfile. */
-const shownFailure = (error: unknown): string =>
-  isGantryError(error) && error.code === 'step-failed' ? messageOf(error.cause) : messageOf(error);
+/** A failure is shown where its instruction stands in the Dockerfile, if it does not say so itself. */
+function shownFailure(error: unknown, at: Instruction | undefined): string {
+  const message = isGantryError(error) && error.code === 'step-failed' ? messageOf(error.cause) : messageOf(error);
+  return at === undefined || message.includes('\n') ? message : frameError(at.span, message).message;
+}
 
 /** Whether `--no-cache-filter` names a stage; an empty name there stands for all. */
 const isNamed = (names: readonly string[] | undefined, name: string | undefined, index: number): boolean =>

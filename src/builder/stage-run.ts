@@ -36,6 +36,7 @@ export async function runStage(
   planned: PlannedStage,
   output: StageOutput,
   announce: (original: string) => void,
+  onFailure: (at: Instruction) => void,
 ): Promise<StageState> {
   const { stage } = planned;
   const names = stepNames(session, planned);
@@ -47,7 +48,11 @@ export async function runStage(
   let cmdSet = false;
   const step = async (instruction: Step) => {
     throwIfAborted(session.signal);
-    const result = await runInstruction(session, state, instruction, { stage: stage.index, args, cmdSet, output });
+    const place = { stage: stage.index, args, cmdSet, output };
+    const result = await runInstruction(session, state, instruction, place).catch((error: unknown) => {
+      onFailure(instruction);
+      throw error;
+    });
     cmdSet ||= instruction.kind === 'CMD';
     state = afterStep(state, result);
   };

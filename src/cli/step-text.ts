@@ -19,7 +19,7 @@ export function plainSteps(write: (text: string) => void): StepDisplay {
       if (step.why !== undefined) write(`#${step.number} not cached: ${step.why}\n`);
       const took = `${(((step.ended ?? 0) - step.started) / 1000).toFixed(1)}s`;
       write(
-        `#${step.number} ${step.error !== undefined ? 'ERROR' : step.cached === true ? 'CACHED' : `DONE ${took}`}\n`,
+        `#${step.number} ${step.error !== undefined ? `ERROR: ${step.error.split('\n', 1)[0]}` : step.cached === true ? 'CACHED' : `DONE ${took}`}\n`,
       );
     },
     close: () => undefined,

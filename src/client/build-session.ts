@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -83,11 +84,14 @@ function offerAgent(engine: EngineClient, url: string, path: string, signal: Abo
   void offer().catch(() => undefined);
 }
 
-/** The socket of an agent. @throws GantryError unsupported for key files, which would need an agent of our own */
-export function agentPath(written: string): readonly [id: string, path: string] {
+/** `default`, `id=socket`, `id=key[,key…]`: an agent's socket, or key files for one of its own. @throws GantryError invalid */
+export function agentPath(written: string): readonly [id: string, path: string | readonly string[]] {
   const at = written.indexOf('=');
   const id = at < 0 ? written : written.slice(0, at);
   const path = at < 0 ? process.env.SSH_AUTH_SOCK : written.slice(at + 1);
+  const files = (path ?? '').split(',');
+  if (at >= 0 && files.every((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true))
+    return [id || 'default', files];
   if (!path)
     throw new GantryError(
       'invalid',

@@ -13,10 +13,11 @@ export {
 export { demultiplex, jsonLines, type OutputChunk, textLines } from './output-streams.ts';
 export type * from './wire-shapes.ts';
 
-/** See build-context.ts and build-session.ts; loaded only by what builds. */
+/** See build-context.ts, build-session.ts and key-agent.ts; loaded only by what builds. */
 export const buildContext = async () => ({
   ...(await import('./build-context.ts')),
   ...(await import('./build-session.ts')),
+  ...(await import('./key-agent.ts')),
 });
 
 /** See pack-local.ts and unpack-local.ts; loaded only by what copies. */

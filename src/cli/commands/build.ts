@@ -87,7 +87,7 @@ const options = {
   'security-opt': unsupported('Security options', 'strings'),
   'shm-size': bytes('Size of /dev/shm'),
   squash: flag('Make one layer of all that the build adds'),
-  ssh: list('An ssh agent for RUN --mount=type=ssh (default|<id>[=<socket>])'),
+  ssh: list('An ssh agent for RUN --mount=type=ssh (default|<id>[=<socket>|<key>[,<key>]])'),
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't' }),
   target: text('Set the target build stage to build.'),
   ulimit: listOf(ulimitOf, 'Ulimit options', { label: 'ulimit' }),
@@ -145,7 +145,7 @@ async function build(
   const onSkipped = (skipped: string, what: string) =>
     writeError(`skipped ${skipped}: ${what} cannot be part of an image\n`);
   const { tar, dockerfile, remote, list } = await openBuildContext(path, { file: values.file, onSkipped });
-  const { agentPath, openBuildSession, packDirectory, packTree } = await buildContext();
+  const { agentPath, openBuildSession, packDirectory, packTree, startKeyAgent } = await buildContext();
   const named = new Map(values['build-context']);
   const directories = new Map<string, () => AsyncIterable<Uint8Array>>();
   for (const [name, source] of named) {
@@ -156,7 +156,10 @@ async function build(
   for (const [index, from] of values['cache-from'].entries())
     if ('src' in from) directories.set(`cache-${index}`, () => packTree(from.src));
   const cacheDest = values['cache-to'].find(({ dest }) => dest !== undefined)?.dest;
-  const agents = new Map(values.ssh.map(agentPath));
+  using keys = new DisposableStack();
+  const agents = new Map<string, string>();
+  for (const [id, path] of values.ssh.map(agentPath))
+    agents.set(id, typeof path === 'string' ? path : keys.use(await startKeyAgent(path)).socket);
   const secrets = new Map(values.secret.map(([id, read]) => [id, read()]));
   const files = outputs.find(isFiles);
   const secret = list === undefined || values.compress ? undefined : contextSecret(configDirectory);
