@@ -36,7 +36,7 @@ RUN --mount=type=cache,id=race,target=/c i=0; while [ $i -lt 3000 ] && ! [ -e /c
     });
     assert.doesNotMatch(stdout + stderr, /of the host/);
   };
-  for (let n = 0; n < 6; n++) await read(n);
+  for (let n = 0; n < 4; n++) await read(n);
   await built({ Dockerfile: 'FROM busybox\nRUN --mount=type=cache,id=race,target=/c touch /c/over\n' });
   await swapping;
 });

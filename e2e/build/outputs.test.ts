@@ -225,7 +225,7 @@ test('another platform is built without running anything of it, and refused wher
 test('options that cannot be carried out are refused by name', async () => {
   const context = contextOf({ Dockerfile: 'FROM busybox\n' });
   for (const [args, message] of [
-    [['--isolation', 'x'], /--isolation: not supported/],
+    [['--isolation', 'x'], /isolation "x" is not supported/],
     [['-o', 'type=zip'], /output type "zip" is not known/],
     [['--allow', 'everything'], /entitlement "everything" is not known/],
     [['--secret', 'src=x'], /a secret needs id=/],

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { GantryError, isGantryError } from '#errors/index.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -90,6 +90,9 @@ export function agentPath(written: string): readonly [id: string, path: string |
   const id = at < 0 ? written : written.slice(0, at);
   const path = at < 0 ? process.env.SSH_AUTH_SOCK : written.slice(at + 1);
   const files = (path ?? '').split(',');
+  const missing = at < 0 ? undefined : files.find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new GantryError('not-found', `--ssh ${written}: there is no socket or key file "${missing}"`);
   if (at >= 0 && files.every((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true))
     return [id || 'default', files];
   if (!path)
