@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { spreadBelow } from '#linux/index.ts';
 import { type Engine, startEngine } from '../../e2e/harness/engine.ts';
 import { startHub } from '../../e2e/harness/hub.ts';
 import { able, type Contender, measure, print } from '../harness/measure.ts';
@@ -31,7 +32,9 @@ function floor(layout: string): Contender {
     ),
   ) as { layers: { digest: string }[] };
   const files = layers.map(({ digest }) => `${layout}/blobs/${digest.replace(':', '/')}`);
-  const target = `${root}/floor`;
+  const target = `${root}/spread/floor`;
+  mkdirSync(dirname(target), { recursive: true });
+  spreadBelow(dirname(target)); // as the engine's own layers are
   const script = files
     .map(
       (file, n) =>
