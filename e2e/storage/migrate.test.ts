@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { driverNames } from '#snapshots/index.ts';
+import { driverNames, type GraphDriver, graphDrivers } from '#snapshots/index.ts';
+import { openStorage } from '../../src/daemon/storage-driver.ts';
+import { chainOf, layerTar, makeLayer } from '../../src/snapshots/graph-driver-suite.ts';
 import { startEngine } from '../harness/engine.ts';
 
 test('images and containers move from one storage driver to another', async () => {
@@ -60,4 +62,37 @@ test('images and containers move from one storage driver to another', async () =
   await engine.restart(); // without a word, it is the driver that the data root has
   assert.equal(await ok('info', '--format', '{{.Driver}}'), 'overlay2');
   assert.equal(existsSync(`${engine.root}/data/vfs`), false);
+});
+
+test('a move that is interrupted leaves the old driver or the new one, whole, and goes on', async () => {
+  const dataRoot = mkdtempSync('/var/tmp/gantry-move-');
+  try {
+    const old = await graphDrivers.overlay2({ root: `${dataRoot}/overlay2` });
+    await makeLayer(old, 'one', undefined, layerTar({ f: '1' }));
+    await makeLayer(old, 'two', 'one', layerTar({ g: '2' }));
+    const names = () => readdirSync(dataRoot).toSorted();
+    let copied = 0;
+    const move = async (from: GraphDriver, to: GraphDriver) => {
+      for (const [name, parent] of [['one'], ['two', 'one']] as const) {
+        if (await to.hasLayer(chainOf(name))) continue;
+        await makeLayer(to, name, parent, await from.layerDiff(chainOf(name)));
+        if (++copied === 1) throw new Error('pulled the plug');
+      }
+    };
+    const asked = { dataRoot, migrate: true, move, log: () => undefined };
+    await assert.rejects(openStorage({ ...asked, asked: 'erofs' }), /pulled the plug/);
+    await using still = await openStorage({ ...asked, asked: undefined });
+    assert.equal(still.name, 'overlay2');
+    await using moved = await openStorage({ ...asked, asked: 'erofs' });
+    assert.deepEqual([moved.name, copied, names()], ['erofs', 2, ['erofs']]);
+
+    // Between the two renames.
+    renameSync(`${dataRoot}/erofs`, `${dataRoot}/erofs.part`);
+    mkdirSync(`${dataRoot}/overlay2.moved/layers/some`, { recursive: true });
+    await using finished = await openStorage({ ...asked, asked: undefined });
+    assert.deepEqual([finished.name, names()], ['erofs', ['erofs']]);
+    assert.ok(await finished.hasLayer(chainOf('two')));
+  } finally {
+    rmSync(dataRoot, { recursive: true });
+  }
 });
