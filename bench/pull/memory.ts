@@ -13,7 +13,7 @@ const drivers = process.argv.length > 2 ? process.argv.slice(2) : ['overlay2', '
 
 /** A gzip of members: the header, one megabyte again and again, the end. */
 const block = randomBytes(1 << 20);
-const header = encodeTarHeader({ name: 'large', type: 'file', size: megabytes << 20 });
+const header = encodeTarHeader({ name: 'large', type: 'file', size: megabytes * 2 ** 20 });
 const pieces = [
   gzipSync(header),
   ...Array<Buffer>(megabytes).fill(gzipSync(block, { level: 1 })),

@@ -26,6 +26,7 @@ import {
 } from './make-entry.ts';
 import { type MakeDirectory, type OpenDirectory, openDirectoryInRoot } from './parent-walk.ts';
 import { takeWhiteout } from './take-whiteout.ts';
+import { missingLinkTarget, unpackError } from './unpack-error.ts';
 import type { Unpacker } from './unpacker.ts';
 import { isWhiteout, isWhiteoutHeader, WHITEOUT_PREFIX } from './whiteouts.ts';
 
@@ -161,7 +162,7 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Unpa
         status.type === 'directory' ||
         `${from.path}/`.startsWith(`${replaced}/`)
       )
-        throw missingTarget(linkName);
+        throw missingLinkTarget(linkName);
       if (from.path !== at.path || baseOf(target) !== name)
         replacing(at, name, () => {
           linkAt(from.fd, source, at.fd, toFileName(name));
@@ -175,7 +176,8 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Unpa
     try {
       return openDirectoryInRoot(rootFd, directoryOf(target));
     } catch (error) {
-      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) throw missingTarget(linkName, error);
+      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid'))
+        throw missingLinkTarget(linkName, error);
       throw error;
     }
   }
@@ -199,11 +201,7 @@ export function createExtractor(rootFd: number, options: ExtractorOptions): Unpa
         takeEntry(event.header);
       }
     } catch (error) {
-      if (!isGantryError(error)) throw error;
-      throw new GantryError(error.kind, `cannot unpack "${about}": ${error.message}`, {
-        code: error.code,
-        cause: error,
-      });
+      throw unpackError(error, about);
     }
   }
 
@@ -239,9 +237,3 @@ function refuseOtherKind(existing: FileType | undefined, { name, type }: TarHead
   const [old, other] = type === 'directory' ? ['non-directory', 'directory'] : ['directory', 'non-directory'];
   throw new GantryError('invalid', `cannot overwrite ${old} "${name}" with ${other}`, { code: 'other-kind' });
 }
-
-const missingTarget = (linkName: string, cause?: unknown): GantryError =>
-  new GantryError('corrupt', `a hard link to "${linkName}", which the archive does not have before it`, {
-    code: 'hard-link-target',
-    cause,
-  });

@@ -2,6 +2,7 @@ import { GantryError, isGantryError } from '#errors/index.ts';
 import { encodeDevice } from '#linux/index.ts';
 import { decodeName, encodeName, type TarEvent, type TarHeader } from '#tar/index.ts';
 import { baseOf, cleanEntryPath, directoryOf, joinPath } from '../entry-path.ts';
+import { missingLinkTarget, unpackError } from '../unpack-error.ts';
 import {
   isAufsMetadata,
   isLayerXattr,
@@ -157,7 +158,7 @@ export function createLayerBuilder(file: BlockFile): {
     const from = target === '' ? 0 : tree.find(above, encodeName(baseOf(target)));
     const replaced = tree.find(directory, name);
     if (from === 0 || tree.isDirectory(tree.nodeOf(from)) || isBelow(above, tree.nodeOf(replaced)))
-      throw missingTarget(linkName);
+      throw missingLinkTarget(linkName);
     if (replaced !== from) place(directory, name, tree.nodeOf(from));
   }
 
@@ -170,7 +171,8 @@ export function createLayerBuilder(file: BlockFile): {
     try {
       return resolvePath(tree, directoryOf(target));
     } catch (error) {
-      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid')) throw missingTarget(linkName, error);
+      if (isGantryError(error, 'not-found') || isGantryError(error, 'invalid'))
+        throw missingLinkTarget(linkName, error);
       throw error;
     }
   }
@@ -201,11 +203,7 @@ export function createLayerBuilder(file: BlockFile): {
           takeEntry(event.header);
         }
       } catch (error) {
-        if (!isGantryError(error)) throw error;
-        throw new GantryError(error.kind, `cannot unpack "${about}": ${error.message}`, {
-          code: error.code,
-          cause: error,
-        });
+        throw unpackError(error, about);
       }
     },
     get built() {
@@ -221,9 +219,3 @@ export const addWhiteout = (tree: LayerTree, directory: number, name: Uint8Array
     name,
     tree.add({ type: 'character-device', mode: 0, uid: 0, gid: 0, seconds: 0, nanoseconds: 0 }),
   );
-
-const missingTarget = (linkName: string, cause?: unknown): GantryError =>
-  new GantryError('corrupt', `a hard link to "${linkName}", which the archive does not have before it`, {
-    code: 'hard-link-target',
-    cause,
-  });
