@@ -182,7 +182,7 @@ describe('the API', () => {
       Ulimits: [{ Name: 'nofile', Soft: 100, Hard: 200 }],
       Init: true,
       Annotations: { owner: 'ana' },
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '2' } },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '1048576', 'max-file': '2' } },
       Mounts: [{ Type: 'volume', Source: 'back', Target: '/back', VolumeOptions: { NoCopy: true } }],
       Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/x', CgroupPermissions: 'r' }],
       DeviceCgroupRules: ['c 1:3 r'],
@@ -199,12 +199,21 @@ describe('the API', () => {
     await engine.api('DELETE', '/volumes/back');
   });
 
+  test('a umask holds for the process and for execs in it', async () => {
+    await create('masked', { Cmd: ['sh', '-c', 'umask; sleep 1000'], HostConfig: { Umask: '0027' } });
+    await act('masked', 'start');
+    const { stdout } = await engine.gantry(['exec', 'masked', 'sh', '-c', 'umask']);
+    assert.equal(stdout, '0027\n');
+    assert.equal((await inspect('masked')).HostConfig.Umask, '0027');
+    await remove('masked');
+  });
+
   test('an old client finds the bridge’s address where it was', async () => {
     await create('addressed');
     await act('addressed', 'start');
     const old = (await inspect('addressed', '/v1.51')).NetworkSettings;
     assert.match(String(old.IPAddress), /^\d+\.\d+\.\d+\.\d+$/);
-    assert.equal((await inspect('addressed')).NetworkSettings.IPAddress, undefined);
+    assert.equal((await inspect('addressed', '/v1.52')).NetworkSettings.IPAddress, undefined);
     await remove('addressed');
   });
 

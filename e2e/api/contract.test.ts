@@ -99,7 +99,7 @@ describe('the contract', () => {
     const ping = await ask('SystemPing', '/_ping', 200);
     assert.equal(ping.body.toString(), 'OK');
     for (const [name, value] of Object.entries({
-      'api-version': '1.56',
+      'api-version': '1.51',
       'builder-version': '1',
       'docker-experimental': 'false',
       ostype: 'linux',

@@ -58,6 +58,11 @@ function modern(value: unknown): unknown {
       .filter(([key]) => !key.startsWith('x-') && key !== 'default' && key !== 'title' && key !== 'description')
       .map(([key, inner]) => [key, key === 'properties' ? properties(inner) : key === 'enum' ? inner : modern(inner)]),
   );
+  // One object requires a field that it does not have.
+  if (Array.isArray(out.required) && isObject(out.properties)) {
+    const known = out.properties;
+    out.required = out.required.filter((name) => Object.hasOwn(known, String(name)));
+  }
   const type = out.type ?? (out.properties === undefined ? undefined : 'object');
   if (type === 'array' || type === 'object' || (nullable === true && typeof type === 'string')) {
     out.type = [type, 'null'];

@@ -1,7 +1,12 @@
 import { GantryError } from '#errors/index.ts';
 
-/** The newest version of the Engine API that is spoken, and what a call without a version gets. */
+/** The newest version of the Engine API that is spoken, where it is asked for. */
 export const apiVersion = '1.56';
+/**
+ * What a call without a version gets, and what clients are told that ask which version to speak: those that people have were
+ * written for its answers, and 1.52 and 1.53 take fields away.
+ */
+export const usualVersion = '1.51';
 export const minApiVersion = '1.24';
 
 /** Of `1.NN` the NN: all versions that are spoken begin with 1. */
@@ -17,7 +22,7 @@ export const withoutVersion = (url: string): string => url.replace(/^\/v\d+\.\d+
 
 /** @throws GantryError invalid, in Docker's words, for a version that is not spoken */
 export function checkedMinor(version: string | undefined): Minor {
-  if (version === undefined) return minorOf(apiVersion);
+  if (version === undefined) return minorOf(usualVersion);
   const [major, minor] = [Number(version.split('.')[0]), minorOf(version)];
   if (major < 1 || (major === 1 && minor < minorOf(minApiVersion)))
     throw new GantryError(

@@ -120,6 +120,7 @@ const hostConfig: Readonly<
   StorageOpt: [{ size: '1G' }, 'refused'],
   Tmpfs: [{ '/run': '' }, 'built'],
   UTSMode: ['host', 'built'],
+  Umask: ['0027', 'built'],
   UsernsMode: ['host', 'built'],
   ShmSize: [1 << 20, 'built'],
   Sysctls: [{ 'net.ipv4.ip_forward': '1' }, 'built'],

@@ -63,9 +63,18 @@ export function isolationOptionsOf(body: IsolationBody): Partial<ContainerOption
       groupAdd: body.GroupAdd,
       annotations: body.Annotations,
     }),
+    ...umaskOf(body.Umask),
     ...(maskedPaths ? { maskedPaths } : {}),
     ...(readonlyPaths ? { readonlyPaths } : {}),
   };
+}
+
+/** @throws GantryError invalid */
+function umaskOf(text: string | undefined): Pick<ContainerOptions, 'umask'> {
+  if (text === undefined || text === '') return {};
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw new GantryError('invalid', `invalid umask "${text}"; expected an octal number up to 0777`);
+  return { umask: Number.parseInt(text, 8) };
 }
 
 /** The same as inspect shows it; paths that are hidden by default are the engine's to say. */
@@ -94,5 +103,6 @@ export const isolationShape = (options: ContainerOptions) => ({
   UTSMode: options.utsMode ?? '',
   UsernsMode: options.userMode ?? '',
   CgroupnsMode: options.cgroupMode ?? 'private',
+  ...(options.umask === undefined ? {} : { Umask: `0${options.umask.toString(8).padStart(3, '0')}` }),
   ...(options.annotations === undefined ? {} : { Annotations: options.annotations }),
 });

@@ -48,7 +48,7 @@ export const builtHostConfig = words(`${updatable}
   Binds ContainerIDFile LogConfig NetworkMode PortBindings HealthOnUnhealthy RestartPolicy AutoRemove Mounts ConsoleSize Annotations CapAdd
   CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Links OomScoreAdj PidMode Privileged
   PublishAllPorts ReadonlyRootfs SecurityOpt Tmpfs UTSMode UsernsMode ShmSize Sysctls Runtime VolumesFrom
-  MaskedPaths ReadonlyPaths`);
+  MaskedPaths ReadonlyPaths Umask`);
 
 /** Values of fields of HostConfig that ask for what is so anyway. */
 export const meaninglessHostConfig: Readonly<Record<string, readonly unknown[]>> = {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { isGantryError, messageOf } from '#errors/index.ts';
-import { apiVersion, withoutVersion } from './api-version.ts';
+import { usualVersion, withoutVersion } from './api-version.ts';
 import { archiveApi } from './archive-api.ts';
 import { buildApi } from './build-api.ts';
 import { containerStreamsApi } from './container-streams-api.ts';
@@ -46,7 +46,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   app.addHook('onRequest', async (_request, reply) => {
     reply
-      .header('api-version', apiVersion)
+      .header('api-version', usualVersion)
       .header('server', `Gantry/${deps.host.version} (linux)`)
       .header('docker-experimental', 'false')
       .header('ostype', 'linux');

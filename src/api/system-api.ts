@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, release, totalmem } from 'node:os';
-import { apiVersion, minApiVersion } from './api-version.ts';
+import { minApiVersion, usualVersion } from './api-version.ts';
 import type { ApiDeps } from './deps.ts';
+import { eventFilters, eventTest } from './event-filters.ts';
 import { filtersOf, itemFor, json, lines, type Operation, plain, type Routes } from './operation.ts';
 import { filters, type Query, time } from './query.ts';
 import { text } from './schema/schema.ts';
@@ -14,8 +15,6 @@ const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
 /** A proxy of the environment, without who may use it. */
 const proxyOf = (name: string): string =>
   (process.env[name] ?? process.env[name.toLowerCase()] ?? '').replace(/\/\/[^@/]*@/, '//xxxxx:xxxxx@');
-
-const eventFilters = ['type', 'event', 'container'];
 
 /** ping, version, info and events. */
 export function systemApi(routes: Routes, { containers, images, events, host, onError }: ApiDeps): void {
@@ -48,7 +47,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
         Name: 'Engine',
         Version: host.version,
         Details: {
-          ApiVersion: apiVersion,
+          ApiVersion: usualVersion,
           MinAPIVersion: minApiVersion,
           Os: 'linux',
           Arch: arch,
@@ -58,7 +57,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
       },
     ],
     Version: host.version,
-    ApiVersion: apiVersion,
+    ApiVersion: usualVersion,
     MinAPIVersion: minApiVersion,
     GitCommit: '',
     GoVersion: `node ${process.version}`,
@@ -165,7 +164,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
   };
   routes.add<{ Querystring: Query }>(eventsRoute, async (request, reply) => {
     const { query } = request;
-    const wanted = filters(query.filters);
+    const fits = eventTest(filters(query.filters));
     const [since, until] = [time(query.since), time(query.until)];
     const controller = new AbortController();
     const signal = AbortSignal.any([clientSignal(reply), controller.signal]);
@@ -176,11 +175,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
     reply.raw.flushHeaders();
     try {
       for await (const event of events.subscribe({ signal, ...(since === undefined ? {} : { since }) })) {
-        const fits =
-          (wanted.get('type')?.includes(event.type) ?? true) &&
-          (wanted.get('event')?.some((a) => event.action.startsWith(a)) ?? true) &&
-          (wanted.get('container')?.some((c) => event.id.startsWith(c) || event.attributes.name === c) ?? true);
-        if (!fits) continue;
+        if (!fits(event)) continue;
         const seconds = Math.floor(event.time.getTime() / 1000);
         await write(
           reply.raw,

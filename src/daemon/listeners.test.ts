@@ -20,7 +20,7 @@ test('openListeners hands what connects anywhere to one server, and ends it all 
     listeners.hosts.map(
       (host) =>
         new Promise((resolve, reject) => {
-          get(host.replace('tcp', 'http'), (response) => {
+          get(host.replace('tcp', 'http'), { agent: false }, (response) => {
             response.on('data', (data: Buffer) => resolve(data.toString()));
           }).once('error', reject);
         }),
@@ -30,7 +30,7 @@ test('openListeners hands what connects anywhere to one server, and ends it all 
   await listeners[Symbol.asyncDispose]();
   await assert.rejects(
     new Promise((resolve, reject) => {
-      get(listeners.hosts[0]?.replace('tcp', 'http') ?? '', resolve).once('error', reject);
+      get(listeners.hosts[0]?.replace('tcp', 'http') ?? '', { agent: false }, resolve).once('error', reject);
     }),
     { code: 'ECONNREFUSED' },
   );

@@ -84,9 +84,12 @@ export async function openListeners(
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
   const hosts: string[] = [];
-  const accept = (socket: Socket) => {
+  const track = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+  };
+  const accept = (socket: Socket) => {
+    track(socket);
     http.emit('connection', socket);
   };
   const plain = () => createServer({ allowHalfOpen: true, noDelay: true }, accept);
@@ -126,7 +129,7 @@ export async function openListeners(
     hosts.push(`unix://${path}`);
   };
   const openTcp = async (host: string, port: number) => {
-    const server = options.tls === undefined ? plain() : tlsServer(options.tls, accept);
+    const server = options.tls === undefined ? plain() : tlsServer(options.tls, track, accept);
     await listen(server, () => server.listen({ host, port }), `tcp://${host}:${port}`);
     const address = server.address();
     const shown = host.includes(':') ? `[${host}]` : host;
@@ -167,7 +170,14 @@ function systemdSockets(): readonly number[] {
   return Array.from({ length: Number(count) }, (_, index) => 3 + index);
 }
 
-function tlsServer({ ca, cert, key }: ListenTls, accept: (socket: Socket) => void): Server {
+const handshakeMs = 15_000;
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+
+function tlsServer(
+  { ca, cert, key }: ListenTls,
+  track: (socket: Socket) => void,
+  accept: (socket: Socket) => void,
+): Server {
   const read = (flag: string, path: string) => {
     try {
       return readFileSync(path);
@@ -188,8 +198,26 @@ function tlsServer({ ca, cert, key }: ListenTls, accept: (socket: Socket) => voi
         noDelay: true,
         ALPNProtocols: ['http/1.1'],
       },
-      accept,
+      (socket) => {
+        clearTimeout(handshakes.get(peerOf(socket)));
+        handshakes.delete(peerOf(socket));
+        accept(socket);
+      },
     );
+    // Half-open as they may be, the sockets below TLS do not end by themselves when a handshake fails.
+    const handshakes = new Map<string, NodeJS.Timeout>();
+    server.on('connection', (socket: Socket) => {
+      track(socket);
+      const peer = peerOf(socket);
+      handshakes.set(
+        peer,
+        setTimeout(() => socket.destroy(), handshakeMs),
+      );
+      socket.once('close', () => {
+        clearTimeout(handshakes.get(peer));
+        handshakes.delete(peer);
+      });
+    });
     // A handshake that fails is the caller's to know of: it is told in TLS's own alert.
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;

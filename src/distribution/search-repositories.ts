@@ -41,7 +41,8 @@ export async function searchRepositories(
   const base = await baseOf(registry, request.signal);
   const query = new URLSearchParams({ q: word, n: String(limit) });
   const response = await call({ method: 'GET', base, path: `/v1/search?${query}`, scope: '' }, request);
-  if (response.statusCode === 200) {
+  // A registry with pages of its own may answer with one of them.
+  if (response.statusCode === 200 && /\bjson\b/.test(String(response.headers['content-type']))) {
     const { results } = await jsonOf<SearchAnswer>(registry, response);
     return (results ?? []).slice(0, limit).map((one) => ({
       name: `${prefix}${one.name ?? ''}`,
@@ -50,7 +51,8 @@ export async function searchRepositories(
       official: one.is_official ?? false,
     }));
   }
-  if (response.statusCode !== 404) throw await responseError(`search at ${registry} failed`, registry, response);
+  if (response.statusCode !== 404 && response.statusCode !== 200)
+    throw await responseError(`search at ${registry} failed`, registry, response);
   response.resume();
   const found: FoundRepository[] = [];
   let path = `/v2/_catalog?n=1000`;

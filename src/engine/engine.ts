@@ -121,6 +121,8 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   /** `container[:ro]`: its mounts become this one's too. */
   readonly volumesFrom?: readonly string[];
   readonly groupAdd?: readonly string[];
+  /** Of its processes; absent: the runtime's own. */
+  readonly umask?: number;
   readonly stopSignal?: string;
   readonly stopTimeoutSeconds?: number;
   readonly healthcheck?: Healthcheck;

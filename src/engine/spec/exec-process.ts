@@ -47,10 +47,11 @@ export function composeExecProcess(input: {
   );
   const security = securityOf(container.options, bounding, modules);
   const { oomScoreAdj } = container.options;
+  const umask = container.options.umask === undefined ? {} : { umask: container.options.umask };
   const apparmor = options.privileged && modules.apparmor ? 'unconfined' : security.apparmorProfile;
   return {
     terminal: options.terminal ?? false,
-    user: { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids },
+    user: { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids, ...umask },
     args: options.command,
     env,
     cwd,

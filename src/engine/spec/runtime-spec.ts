@@ -134,12 +134,13 @@ export function composeSpec(input: ComposeInput): {
     provenance[`linux.namespaces[${type}]`] = isAsked(type, options) ? 'user' : 'default';
   const ownNetwork = isOwn('network', options);
 
+  const umask = options.umask === undefined ? {} : { umask: options.umask };
   const process: Process = {
     terminal: options.terminal ?? false,
     user:
       account === undefined
-        ? { uid: 0, gid: 0 }
-        : { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids },
+        ? { uid: 0, gid: 0, ...umask }
+        : { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids, ...umask },
     args,
     env,
     cwd: workingDir,
