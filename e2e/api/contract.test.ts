@@ -377,6 +377,7 @@ describe('the contract', () => {
     /** These need a build that runs meanwhile: e2e/build and e2e/cli have them. */
     const elsewhere = new Set([
       'GantryBuildContext',
+      'GantryBuildContextList',
       'GantryBuildOutput',
       'GantryCacheMountExport',
       'GantryCacheMountImport',
