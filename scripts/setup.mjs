@@ -39,6 +39,7 @@ const packages = {
     zsh: ['/usr/bin/zsh', 'completes what is typed after gantry'],
     fish: ['/usr/bin/fish', 'the same'],
     'openssh-client': ['/usr/bin/ssh-agent', 'holds the key files of build --ssh'],
+    e2fsprogs: ['/usr/sbin/mkfs.ext4', 'makes a small disk that fills up and breaks'],
     skopeo: ['/usr/bin/skopeo', 'a client that is not ours, for the hub'],
     'erofs-utils': ['/usr/bin/fsck.erofs', 'checks the images that the driver erofs writes'],
     chromium: ['/usr/bin/chromium', 'a real browser for the pages of the hub'],

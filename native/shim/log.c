@@ -51,14 +51,21 @@ static void flush(struct log *log) {
     bytes_drop(&log->out, size);
     return;
   }
+  // Bytes of the file's last line that is not whole yet.
+  size_t torn = 0;
   while (bytes_length(&log->out) > 0) {
     ssize_t written = write(log->fd, bytes_at(&log->out), bytes_length(&log->out));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       complain("writing the log", log->path);
+      // A full disk took the beginning of a line: what follows must not be read as its end.
+      off_t end = torn == 0 ? -1 : lseek(log->fd, 0, SEEK_END);
+      if (end >= (off_t)torn && ftruncate(log->fd, end - (off_t)torn) == 0) log->size -= torn;
       bytes_drop(&log->out, bytes_length(&log->out));
       return;
     }
+    const uint8_t *last = memrchr(bytes_at(&log->out), '\n', (size_t)written);
+    torn = last == NULL ? torn + (size_t)written : (size_t)written - (size_t)(last - bytes_at(&log->out)) - 1;
     bytes_drop(&log->out, (size_t)written);
     log->size += (uint64_t)written;
   }

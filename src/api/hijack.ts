@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
+import { GantryError } from '#errors/index.ts';
 import { checkedMinor, versionOf, withoutVersion } from './api-version.ts';
 import { type ExecStartBody, serveAttach, serveExec, startDetached, streamType } from './attach-streams.ts';
 import { jsonOf } from './build-request.ts';
 import type { ClientSessions } from './build-sessions.ts';
 import type { ApiDeps } from './deps.ts';
-import { statusOfKind } from './error-status.ts';
+import { errorAnswer } from './error-answer.ts';
 import type { Query } from './query.ts';
 import { execStartBody } from './schema/container.ts';
 import { given, mismatch } from './schema/mismatch.ts';
@@ -69,9 +69,9 @@ export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions
   return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
     serve(request, socket, head).catch((error: unknown) => {
-      if (!isGantryError(error)) deps.onError(error, `${request.method} ${request.url}`);
-      const status = isGantryError(error) ? statusOfKind[error.kind] : 500;
-      const text = JSON.stringify({ message: messageOf(error) });
+      const { status, message, known } = errorAnswer(error);
+      if (!known) deps.onError(error, `${request.method} ${request.url}`);
+      const text = JSON.stringify({ message });
       if (!socket.destroyed)
         socket.end(
           `HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,

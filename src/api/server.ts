@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
-import { isGantryError, messageOf } from '#errors/index.ts';
+import { messageOf } from '#errors/index.ts';
 import { usualVersion, withoutVersion } from './api-version.ts';
 import { archiveApi } from './archive-api.ts';
 import { buildApi } from './build-api.ts';
 import { containerStreamsApi } from './container-streams-api.ts';
 import { containersApi } from './containers-api.ts';
 import type { ApiDeps } from './deps.ts';
-import { statusOfKind } from './error-status.ts';
+import { errorAnswer } from './error-answer.ts';
 import { execApi } from './exec-api.ts';
 import { createHijackHandler } from './hijack.ts';
 import { imagesApi } from './images-api.ts';
@@ -58,10 +58,9 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     return payload;
   });
   app.setErrorHandler((error, request, reply) => {
-    const known = isGantryError(error);
-    const status = known ? statusOfKind[error.kind] : ((error as { statusCode?: number }).statusCode ?? 500);
+    const { status, message, known } = errorAnswer(error);
     if (!known && status >= 500) deps.onError(error, `${request.method} ${request.url}`);
-    return reply.code(status).send({ message: messageOf(error) });
+    return reply.code(status).send({ message });
   });
   app.setNotFoundHandler(async (request, reply) => reply.send(outside(request.method, request.url)));
 

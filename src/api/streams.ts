@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { messageOf } from '#errors/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
+import { errorAnswer } from './error-answer.ts';
 
 /** Frames one chunk as Docker's multiplexed stream has it: type, three zeros, length, payload. */
 export function frame(stream: 'stdout' | 'stderr', data: Uint8Array): Buffer {
@@ -66,7 +66,7 @@ export async function jsonLines(
   try {
     await work(send);
   } catch (error) {
-    const message = messageOf(error);
+    const { message } = errorAnswer(error);
     send({ errorDetail: { message }, error: message });
   }
   raw.end();

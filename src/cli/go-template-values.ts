@@ -98,6 +98,17 @@ const print = (...args: readonly unknown[]) =>
     '',
   );
 
+const escaped = (text: string, escapes: Readonly<Record<string, string>>) =>
+  [...text].map((character) => escapes[character] ?? character).join('');
+
+/** As text/template escapes them. */
+const htmlEscapes = { '"': '&#34;', "'": '&#39;', '&': '&amp;', '<': '&lt;', '>': '&gt;', '\0': '\uFFFD' };
+const jsEscapes = {
+  ...{ '\\': '\\\\', "'": "\\'", '"': '\\"', '<': '\\u003C', '>': '\\u003E', '&': '\\u0026', '=': '\\u003D' },
+  ...{ '\n': '\\u000A', '\t': '\\u0009', '\r': '\\u000D' },
+};
+const percent = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+
 const functions: Readonly<Record<string, Function>> = {
   json: (value) => JSON.stringify(value === undefined ? null : value),
   join: (values, separator) => (Array.isArray(values) ? values.map(inner).join(needText(separator)) : ''),
@@ -120,6 +131,12 @@ const functions: Readonly<Record<string, Function>> = {
     typeof value === 'string' || Array.isArray(value)
       ? value.slice(Number(from), to === undefined ? undefined : Number(to))
       : value,
+  html: (...args) => escaped(print(...args), htmlEscapes),
+  js: (...args) => escaped(print(...args), jsEscapes),
+  urlquery: (...args) =>
+    encodeURIComponent(print(...args))
+      .replaceAll('%20', '+')
+      .replaceAll(/[!'()*]/g, percent),
   not: (value) => !isTrue(value),
   and: (...values) => values.find((v) => !isTrue(v)) ?? values.at(-1),
   or: (...values) => values.find(isTrue) ?? values.at(-1),

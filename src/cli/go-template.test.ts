@@ -37,6 +37,10 @@ test('parseTemplate evaluates what docker inspect --format is used with', () => 
     ['{{truncate .Name 2}} {{title "abc"}} {{split "a,b" ","}} {{slice .Name 1}}', '/w Abc [a b] web'],
     ['{{lt 1 2}} {{ne "a" "b"}} {{ge 2 2}} {{eq .Name "x" "/web"}}', 'true true true true'],
     ['{{println "a"}}', 'a\n'],
+    ['{{range .Config.Cmd}}{{if eq . "x"}}{{break}}{{end}}{{if eq . "sh"}}{{continue}}{{end}}{{.}}{{end}}', '-c'],
+    ['{{define "t"}}<{{.}}>{{end}}{{template "t" .Name}}{{template "t"}}', '</web><<no value>>'],
+    ['{{block "b" .State}}{{.Pid}}{{end}}', '42'],
+    ['{{html "<a>"}} {{js "it\'s"}} {{urlquery "a b&c"}}', "&lt;a&gt; it\\'s a+b%26c"],
     ['{{`raw`}} {{ "q\\"" }}', 'raw q"'],
   ] as const)
     assert.equal(render(template), expected, template);

@@ -1,17 +1,24 @@
 // The part of Go's text/template that `--format` is used with: fields, pipes, if/else, range, with, variables,
-// comparison, index, len, printf, and Docker's json, join, split, lower, upper, title, truncate, println, pad.
+// comparison, index, len, printf, define, template, block, break, continue, and Docker's json, join, split, lower, upper, title, truncate, println, pad.
 import { GantryError, messageOf } from '#errors/index.ts';
 import { callFunction, isTrue, printValue } from './go-template-values.ts';
 
 type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'output'; readonly pipe: Pipe }
+  | { readonly kind: 'leave'; readonly how: Leaving }
+  | { readonly kind: 'template'; readonly name: string; readonly pipe: Pipe | undefined; readonly at: number }
   | {
       readonly kind: 'if' | 'with' | 'range';
       readonly pipe: Pipe;
       readonly body: readonly Node[];
       readonly otherwise: readonly Node[];
     };
+
+type Leaving = 'break' | 'continue';
+
+/** What `define` and `block` name. */
+type Definitions = Map<string, readonly Node[]>;
 
 interface Pipe {
   /** `$i, $v :=` */
@@ -49,9 +56,10 @@ export interface TemplateOptions {
  */
 export function parseTemplate(source: string, { name = '', missing = 'error' }: TemplateOptions = {}): Template {
   const fail = (message: string) => new GantryError('invalid', `template: ${name}:1: ${message}`, { code: 'template' });
-  const nodes = parse(split(source, fail), fail);
+  const definitions: Definitions = new Map();
+  const nodes = parse(split(source, fail), fail, definitions);
   return (data) => {
-    const evaluation = new Evaluation(name, missing, data);
+    const evaluation = new Evaluation(name, missing, definitions, data);
     evaluation.run(nodes, data);
     return evaluation.output;
   };
@@ -109,8 +117,9 @@ function split(source: string, fail: Fail): readonly Piece[] {
   }
 }
 
-function parse(pieces: readonly Piece[], fail: Fail): readonly Node[] {
+function parse(pieces: readonly Piece[], fail: Fail, definitions: Definitions): readonly Node[] {
   let at = 0;
+  let ranges = 0;
   const block = (inside: string | undefined): { nodes: readonly Node[]; ended: readonly Token[] } => {
     const nodes: Node[] = [];
     for (; at < pieces.length; ) {
@@ -125,18 +134,48 @@ function parse(pieces: readonly Piece[], fail: Fail): readonly Node[] {
         if (inside === undefined) throw fail(`unexpected {{${word}}}`);
         return { nodes, ended: piece.action };
       }
-      nodes.push(
-        word === 'if' || word === 'with' || word === 'range'
-          ? control(word, piece.action.slice(1))
-          : { kind: 'output', pipe: pipeOf(piece.action, fail) },
-      );
+      if (word === 'define') define(piece.action);
+      else nodes.push(nodeOf(word, piece.action));
     }
     if (inside !== undefined) throw fail('unexpected EOF');
     return { nodes, ended: [] };
   };
+  const nodeOf = (word: string, action: readonly Token[]): Node => {
+    switch (word) {
+      case 'if':
+      case 'with':
+      case 'range':
+        return control(word, action.slice(1));
+      case 'break':
+      case 'continue':
+        if (ranges === 0) throw fail(`{{${word}}} outside {{range}}`);
+        return { kind: 'leave', how: word };
+      case 'template':
+      case 'block': {
+        if (word === 'block') define(action);
+        const argument = action.slice(2);
+        const pipe = argument.length === 0 ? undefined : pipeOf(argument, fail, word);
+        return { kind: 'template', name: nameIn(action), pipe, at: action[0]?.at ?? 0 };
+      }
+      default:
+        return { kind: 'output', pipe: pipeOf(action, fail) };
+    }
+  };
+  const nameIn = (action: readonly Token[]): string => {
+    const name = /^["`]/.test(action[1]?.text ?? '') ? unquote(action[1]?.text ?? '', fail) : undefined;
+    if (typeof name !== 'string')
+      throw fail(`unexpected ${JSON.stringify(action[1]?.text ?? '')} in ${action[0]?.text}`);
+    return name;
+  };
+  const define = (action: readonly Token[]): void => {
+    const name = nameIn(action);
+    definitions.set(name, block('define').nodes);
+  };
   const control = (kind: 'if' | 'with' | 'range', tokens: readonly Token[]): Node => {
     const pipe = pipeOf(tokens, fail, kind);
+    if (kind === 'range') ranges++;
     const { nodes: body, ended } = block(kind);
+    if (kind === 'range') ranges--;
     if (ended[0]?.text === 'end') return { kind, pipe, body, otherwise: [] };
     // `{{else if …}}` is an if inside the else, closed by the same end.
     const next = ended[1]?.text;
@@ -238,34 +277,66 @@ class Evaluation {
   output = '';
   readonly #name: string;
   readonly #missing: 'error' | 'no value';
-  readonly #variables: [name: string, value: unknown][];
+  readonly #definitions: Definitions;
+  #variables: [name: string, value: unknown][];
+  /** Templates that call themselves end somewhere. */
+  #depth = 0;
 
-  constructor(name: string, missing: 'error' | 'no value', data: unknown) {
+  constructor(name: string, missing: 'error' | 'no value', definitions: Definitions, data: unknown) {
     this.#name = name;
+    this.#definitions = definitions;
     this.#missing = missing;
     this.#variables = [['$', data]];
   }
 
-  run(nodes: readonly Node[], dot: unknown): void {
+  /** Undefined, or how the range around it is left. */
+  run(nodes: readonly Node[], dot: unknown): Leaving | undefined {
     for (const node of nodes) {
-      if (node.kind === 'text') this.output += node.text;
-      else if (node.kind === 'output') {
+      const leaving = this.#node(node, dot);
+      if (leaving !== undefined) return leaving;
+    }
+    return undefined;
+  }
+
+  #node(node: Node, dot: unknown): Leaving | undefined {
+    switch (node.kind) {
+      case 'text':
+        this.output += node.text;
+        return undefined;
+      case 'output': {
         const value = this.#pipe(node.pipe, dot);
         if (node.pipe.variables.length === 0) this.output += printValue(value);
-      } else {
+        return undefined;
+      }
+      case 'leave':
+        return node.how;
+      case 'template': {
+        const body = this.#definitions.get(node.name);
+        if (body === undefined) return this.#fail(node.at, `template ${JSON.stringify(node.name)} not defined`);
+        if (this.#depth >= 100) return this.#fail(node.at, 'exceeded maximum template depth');
+        const data = node.pipe === undefined ? undefined : this.#pipe(node.pipe, dot);
+        const variables = this.#variables;
+        this.#variables = [['$', data]];
+        this.#depth++;
+        this.run(body, data);
+        this.#depth--;
+        this.#variables = variables;
+        return undefined;
+      }
+      default: {
         const depth = this.#variables.length;
-        this.#control(node, dot);
+        const leaving = this.#control(node, dot);
         this.#variables.length = depth;
+        return leaving;
       }
     }
   }
 
-  #control(node: Exclude<Node, { kind: 'text' | 'output' }>, dot: unknown): void {
+  #control(node: Extract<Node, { kind: 'if' | 'with' | 'range' }>, dot: unknown): Leaving | undefined {
     if (node.kind !== 'range') {
       const value = this.#pipe(node.pipe, dot);
-      if (isTrue(value)) this.run(node.body, node.kind === 'with' ? value : dot);
-      else this.run(node.otherwise, dot);
-      return;
+      if (isTrue(value)) return this.run(node.body, node.kind === 'with' ? value : dot);
+      return this.run(node.otherwise, dot);
     }
     const value = this.#pipe({ ...node.pipe, variables: [] }, dot);
     const entries: readonly (readonly [unknown, unknown])[] =
@@ -278,15 +349,17 @@ class Evaluation {
             : value === null || value === undefined
               ? []
               : this.#fail(node.pipe.at, `range can't iterate over ${printValue(value)}`);
-    if (entries.length === 0) this.run(node.otherwise, dot);
+    if (entries.length === 0) return this.run(node.otherwise, dot);
     const [first, second] = node.pipe.variables;
     for (const [key, item] of entries) {
       const depth = this.#variables.length;
       if (second !== undefined && first !== undefined) this.#variables.push([first, key], [second, item]);
       else if (first !== undefined) this.#variables.push([first, item]);
-      this.run(node.body, item);
+      const leaving = this.run(node.body, item);
       this.#variables.length = depth;
+      if (leaving === 'break') break;
     }
+    return undefined;
   }
 
   #pipe(pipe: Pipe, dot: unknown): unknown {

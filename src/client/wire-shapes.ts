@@ -131,6 +131,7 @@ export interface NetworkSummary {
   readonly Created: string;
   readonly Scope: string;
   readonly Driver: string;
+  readonly EnableIPv4?: boolean;
   readonly EnableIPv6?: boolean;
   readonly Internal?: boolean;
   readonly Labels?: Readonly<Record<string, string>> | null;

@@ -9,6 +9,11 @@ import type { Container } from './engine.ts';
  */
 export interface ContainerStore {
   put(container: Container): void;
+  /**
+   * Like put, of what is so whether it can be written or not (a process ended, a user stopped it): where the disk takes
+   * nothing it is kept in memory, and written with the next change that can be.
+   */
+  settle(container: Container): void;
   /** Only in memory: facts that are found anew after a restart. */
   note(container: Container): void;
   delete(id: string): void;
@@ -20,7 +25,10 @@ export interface ContainerStore {
 }
 
 /** Opens the table `containers` of the engine's database. */
-export function createContainerStore(db: DatabaseSync): ContainerStore {
+export function createContainerStore(
+  db: DatabaseSync,
+  { onError }: { onError: (error: unknown, about: string) => void },
+): ContainerStore {
   db.exec('CREATE TABLE IF NOT EXISTS containers (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT');
   const byId = new Map<string, Container>();
   for (const row of db.prepare('SELECT json FROM containers').all()) {
@@ -42,12 +50,37 @@ export function createContainerStore(db: DatabaseSync): ContainerStore {
       db.exec('PRAGMA synchronous = FULL');
     }
   };
+  /** Of these the database does not hold what memory does. */
+  const unwritten = new Set<string>();
+  const put = (container: Container) => {
+    write(container, () => void upsert.run(container.id, JSON.stringify(container)));
+    unwritten.delete(container.id);
+    byId.set(container.id, container);
+  };
+  const settle = (container: Container) => {
+    try {
+      put(container);
+    } catch (error) {
+      byId.set(container.id, container);
+      if (!unwritten.has(container.id)) onError(error, `the state of container ${container.id} is only in memory`);
+      unwritten.add(container.id);
+    }
+  };
+  /** After a change that could be written: those that could not. */
+  const writeOthers = () => {
+    for (const id of unwritten) {
+      const container = byId.get(id);
+      if (container === undefined) unwritten.delete(id);
+      else settle(container);
+    }
+  };
   const byName = (name: string) => byId.values().find((container) => container.name === name);
   return {
     put(container) {
-      write(container, () => void upsert.run(container.id, JSON.stringify(container)));
-      byId.set(container.id, container);
+      put(container);
+      writeOthers();
     },
+    settle,
     note(container) {
       byId.set(container.id, container);
     },
@@ -56,6 +89,7 @@ export function createContainerStore(db: DatabaseSync): ContainerStore {
       const container = byId.get(id);
       if (container !== undefined) write(container, () => void remove.run(id));
       byId.delete(id);
+      writeOthers();
     },
     find(nameOrId) {
       const wanted = nameOrId.replace(/^\//, '');

@@ -46,7 +46,7 @@ export interface Context extends ContainersDeps {
 }
 
 export function createContext(deps: ContainersDeps, options: ContainersOptions): Context {
-  const store = createContainerStore(deps.db);
+  const store = createContainerStore(deps.db, options);
   const lives = createLives();
   return {
     ...deps,

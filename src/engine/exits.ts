@@ -20,11 +20,10 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     const live = lives.of(id);
     if (live.task !== task) return; // its start failed, and was undone there
     live.healthMonitor?.[Symbol.dispose]();
-    await networks.release(id);
-    await task.delete();
+    // A disk that takes nothing keeps the address until the container is removed, and nobody from hearing of the exit.
+    await networks.release(id).catch((error: unknown) => context.options.onError(error, `releasing ${id}`));
     context.volumes.unmount(id);
     await releaseSharedMemory(context, store.find(id));
-    live.task = undefined;
     const { endpoints: _released, health: _over, ...container } = store.find(id);
     const startedAt = 'startedAt' in container.state ? container.state.startedAt : undefined;
     const end = {
@@ -36,7 +35,9 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     const delay = restartDelayMs(container, end);
     const state: ContainerState = { status: delay === undefined ? 'exited' : 'restarting', ...end };
     const ended: Container = { ...container, state };
-    store.put(ended);
+    store.settle(ended);
+    await task.delete();
+    live.task = undefined;
     if (status.oom) context.tell(ended, 'oom');
     context.tell(ended, 'die', { exitCode: String(status.code) });
     if (delay !== undefined) scheduleRestart(context, id, delay);
@@ -59,7 +60,7 @@ export function scheduleRestart(context: Context, id: string, delayMs: number): 
     live.restart = undefined;
     const container = store.get(id);
     if (container?.state.status !== 'restarting') return;
-    store.put({ ...container, restartCount: container.restartCount + 1 });
+    store.settle({ ...container, restartCount: container.restartCount + 1 });
     startContainer(context, id).catch((error: unknown) => options.onError(error, `restarting container ${id}`));
   }, delayMs);
   live.restart = { timer, cancel };

@@ -68,7 +68,11 @@ async function refuseWhileRunning(
   { db, runtimes }: { readonly db: DatabaseSync; readonly runtimes: ReadonlyMap<string, ContainerRuntime> },
   { execRoot, defaultRuntime }: { readonly execRoot: string; readonly defaultRuntime: string },
 ): Promise<void> {
-  for (const { id, name, options, state } of createContainerStore(db).all()) {
+  for (const { id, name, options, state } of createContainerStore(db, {
+    onError: (error) => {
+      throw error;
+    },
+  }).all()) {
     if (state.status !== 'running' && state.status !== 'paused') continue;
     const task = await runtimes.get(options.runtime ?? defaultRuntime)?.load(id, `${execRoot}/tasks/${id}`);
     if (task !== undefined)

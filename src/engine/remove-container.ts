@@ -22,7 +22,7 @@ export async function removeContainer(
         `cannot remove container "${found.name}": container is ${status}: stop the container before removing or force remove`,
         { code: 'running' },
       );
-    store.put({ ...found, stoppedByUser: true });
+    store.settle({ ...found, stoppedByUser: true });
     const gone = lives.of(id).exited.promise;
     await killIfAlive(lives.of(id).task);
     await gone;
@@ -33,10 +33,19 @@ export async function removeContainer(
     const live = lives.of(id);
     live.restart?.cancel();
     for (const pending of live.pending.splice(0)) pending.bind(undefined);
-    await networks.release(id);
     const removeFiles = await driver.hideDiff(id);
-    await releaseMounts(context, id, container.mounts, andVolumes);
-    store.delete(id);
+    const forget = async () => {
+      await networks.release(id);
+      await releaseMounts(context, id, container.mounts, andVolumes);
+      store.delete(id);
+    };
+    await forget().catch(async (error: unknown) => {
+      if (!isFull(error)) throw error;
+      // The database can write only once there is room: the files go first, and with them the reason.
+      await removeFiles();
+      rmSync(context.home(id), { recursive: true, force: true });
+      await forget();
+    });
     context.tell(container, 'destroy');
     live.removed.resolve({ exitCode: container.state.status === 'exited' ? container.state.exitCode : 0 });
     lives.drop(id);
@@ -47,3 +56,7 @@ export async function removeContainer(
     rmSync(context.home(id), { recursive: true, force: true });
   });
 }
+
+/** SQLITE_FULL (sqlite.org/rescode.html). */
+const isFull = (error: unknown): boolean =>
+  error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 13;

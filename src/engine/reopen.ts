@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { scheduleRestart, watchTask } from './exits.ts';
 import { clearMountPlaces, mountPlaces } from './mount-sources.ts';
+import { sweepOrphanedExecs } from './orphaned-execs.ts';
 import { removeContainer } from './remove-container.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 import { releaseSharedMemory } from './shared-memory.ts';
@@ -30,14 +31,15 @@ export async function reopenContainers(context: Context): Promise<void> {
       }
       const exit = await readExit(context.taskDirectory(id));
       const { endpoints: _gone, health: _over, ...rest } = container;
-      store.put({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
+      store.settle({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
     }
     await runtime.cleanup(id, context.taskDirectory(id));
     await releaseSharedMemory(context, container);
   }
   await networks.open(alive);
-  volumes.open(alive);
+  volumes.open(alive, new Set(store.all().map((container) => container.id)));
   await clearMountPlaces(mountPlaces(context));
+  await sweepOrphanedExecs(context);
   for (const id of alive) {
     const { task } = lives.of(id);
     if (task === undefined) continue;
@@ -70,7 +72,7 @@ async function removeStrayFiles({ options, taskDirectory, home }: Context, known
 function restartNow(context: Context, container: Container): void {
   const { state } = container;
   if (state.status !== 'exited' && state.status !== 'restarting') return;
-  context.store.put({ ...container, state: { ...state, status: 'restarting' } });
+  context.store.settle({ ...container, state: { ...state, status: 'restarting' } });
   scheduleRestart(context, container.id, 0);
 }
 

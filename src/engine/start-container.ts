@@ -169,7 +169,7 @@ async function undoStart(context: Context, container: Container, live: Live, err
       error: messageOf(error),
     },
   };
-  store.put(ended);
+  store.settle(ended);
   context.tell(ended, 'die', { exitCode: String(exitCode) });
   live.exited.resolve({ exitCode, error: messageOf(error) });
   live.exited = Promise.withResolvers();

@@ -24,7 +24,7 @@ export async function stopContainer(
   const number = signalNumber(options.signal ?? found.resolved.stopSignal);
   if (found.state.status === 'restarting') {
     live.restart?.cancel();
-    store.put({ ...found, stoppedByUser: true, state: { ...found.state, status: 'exited' } });
+    store.settle({ ...found, stoppedByUser: true, state: { ...found.state, status: 'exited' } });
     live.exited.resolve({ exitCode: found.state.exitCode });
     live.exited = Promise.withResolvers();
     context.tell(found, 'stop');
@@ -32,7 +32,7 @@ export async function stopContainer(
   }
   const { task } = live;
   if (task === undefined || (found.state.status !== 'running' && found.state.status !== 'paused')) return false;
-  if (options.byUser !== false) store.put({ ...found, stoppedByUser: true });
+  if (options.byUser !== false) store.settle({ ...found, stoppedByUser: true });
   const gone = live.exited.promise;
   if (found.state.status === 'paused') await unpauseContainer(context, found.id);
   const seconds = options.timeoutSeconds ?? found.options.stopTimeoutSeconds ?? 10;
@@ -54,7 +54,7 @@ export async function killContainer(context: Context, nameOrId: string, signal =
   const number = signalNumber(signal);
   const { container, task } = context.runningTask(nameOrId);
   const ends = number === 9 || number === signalNumber(container.resolved.stopSignal);
-  if (ends) context.store.put({ ...container, stoppedByUser: true });
+  if (ends) context.store.settle({ ...container, stoppedByUser: true });
   await task.kill(number);
   context.tell(container, 'kill', { signal: String(number) });
 }
@@ -78,7 +78,7 @@ export async function unpauseContainer(context: Context, nameOrId: string): Prom
     if (container.state.status !== 'paused')
       throw new GantryError('conflict', `container ${container.name} is not paused`);
     await task.resume();
-    context.store.put({ ...container, state: { ...container.state, status: 'running' } });
+    context.store.settle({ ...container, state: { ...container.state, status: 'running' } });
     context.tell(container, 'unpause');
   });
 }

@@ -101,7 +101,7 @@ export function createImageTable(db: DatabaseSync) {
       db.exec('COMMIT');
       return result;
     } catch (error) {
-      db.exec('ROLLBACK');
+      if (db.isTransaction) db.exec('ROLLBACK'); // a full disk rolls back by itself
       throw error;
     }
   };

@@ -101,7 +101,7 @@ export function createNetworkStore(db: DatabaseSync): NetworkStore {
       work();
       db.exec('COMMIT');
     } catch (error) {
-      db.exec('ROLLBACK');
+      if (db.isTransaction) db.exec('ROLLBACK'); // a full disk rolls back by itself
       throw error;
     } finally {
       db.exec(`PRAGMA synchronous = ${usual}`);

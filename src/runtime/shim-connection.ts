@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
 import { launchError, parseLaunchFailure } from './launch-error.ts';
 import type { PlanStep } from './plan.ts';
 import { encodeRequest, type Reply, ReplyReader, type ReplyType, type RequestType } from './shim-protocol.ts';
@@ -92,6 +92,17 @@ export async function connectSocket(path: string): Promise<Socket> {
   await opened.promise;
   socket.removeAllListeners('error');
   return socket;
+}
+
+/** Whether the shim that was started in this directory still answers. */
+export async function shimAnswers(directory: string): Promise<boolean> {
+  try {
+    (await connectShim(directory)).close();
+    return true;
+  } catch (error) {
+    if (isGantryError(error) && error.code === 'shim-gone') return false;
+    throw error;
+  }
 }
 
 /**

@@ -28,6 +28,7 @@ export function createVolumes({ db, root }: { readonly db: DatabaseSync; readonl
   const dropOptions = db.prepare('DELETE FROM volume_options WHERE name = ?');
   const addUse = db.prepare('INSERT OR IGNORE INTO volume_uses (name, container) VALUES (?, ?)');
   const dropUses = db.prepare('DELETE FROM volume_uses WHERE container = ?');
+  const users = db.prepare('SELECT DISTINCT container FROM volume_uses');
   const uses = db.prepare('SELECT container FROM volume_uses WHERE name = ?');
   const addMount = db.prepare('INSERT OR IGNORE INTO volume_mounts (name, container) VALUES (?, ?)');
   const dropMounts = db.prepare('DELETE FROM volume_mounts WHERE container = ?');
@@ -82,7 +83,8 @@ export function createVolumes({ db, root }: { readonly db: DatabaseSync; readonl
   }
 
   return {
-    open(live) {
+    open(live, containers) {
+      for (const row of users.all()) if (!containers.has(String(row.container))) dropUses.run(String(row.container));
       for (const container of new Set(mounted().map((row) => row.container)))
         if (!live.has(container)) unmount(container);
     },
@@ -102,6 +104,8 @@ export function createVolumes({ db, root }: { readonly db: DatabaseSync; readonl
             `create ${name}: a volume of that name exists, with other options (${JSON.stringify(known.options)})`,
             { code: 'name-in-use' },
           );
+        // A daemon that died between the row and the directory left only the row.
+        await mkdir(pathOf(known.name), { recursive: true, mode: 0o755 });
         return known;
       }
       const chosen = name ?? randomBytes(32).toString('hex');

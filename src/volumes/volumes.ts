@@ -4,8 +4,11 @@
  * A container `use`s a volume from its creation to its removal, and has it `mount`ed from its start to its end.
  */
 export interface Volumes {
-  /** Takes back what containers that ended without us had mounted. Before anything else. */
-  open(liveContainers: ReadonlySet<string>): void;
+  /**
+   * Takes back what containers that ended without us had mounted, and what such used as never came to be. Before anything
+   * else. Of the containers that there are, `live` run.
+   */
+  open(live: ReadonlySet<string>, containers: ReadonlySet<string>): void;
   /** One that is there already is returned as it is. @throws GantryError invalid, unsupported, conflict (other options) */
   create(options: CreateVolume): Promise<Volume>;
   get(name: string): Volume | undefined;

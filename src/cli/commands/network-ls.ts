@@ -4,6 +4,7 @@ import { filterOption, filtersOf } from '../filters.ts';
 import { formatRows } from '../format.ts';
 import { flag, text } from '../options.ts';
 import { writeOut } from '../output.ts';
+import { goTime } from '../units.ts';
 
 const headers = {
   ID: 'NETWORK ID',
@@ -12,6 +13,7 @@ const headers = {
   Scope: 'SCOPE',
   CreatedAt: 'CREATED AT',
   Labels: 'LABELS',
+  IPv4: 'IPV4',
   IPv6: 'IPV6',
   Internal: 'INTERNAL',
 };
@@ -43,11 +45,12 @@ export const command = defineCommand({
       Name: network.Name,
       Driver: network.Driver,
       Scope: network.Scope,
-      CreatedAt: network.Created,
+      CreatedAt: goTimestamp(network.Created),
       Labels: Object.entries(network.Labels ?? {})
         .map(([key, value]) => `${key}=${value}`)
         .toSorted()
         .join(','),
+      IPv4: String(network.EnableIPv4 ?? true),
       IPv6: String(network.EnableIPv6 ?? false),
       Internal: String(network.Internal ?? false),
     }));
@@ -55,3 +58,10 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+/** RFC 3339 as Go prints a time: `2026-11-25 02:26:58.421 +0000 UTC`, with the fraction that is there. */
+function goTimestamp(rfc3339: string): string {
+  const [, fraction = ''] = /(\.\d*?[1-9])0*(?:Z|[+-])/.exec(rfc3339) ?? [];
+  const seconds = Math.floor(Date.parse(rfc3339) / 1000);
+  return goTime(seconds).replace(/:\d\d /, (clock) => `${clock.trimEnd()}${fraction} `);
+}

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Engine } from '../harness/engine.ts';
+import type { Outcome, RunOptions } from '../harness/program.ts';
+
+/** A daemon that may be killed at any moment, and how to get things done with it all the same. */
+export interface KilledDaemon {
+  /** How often it has been killed. */
+  readonly deaths: () => number;
+  /** Kills it with SIGKILL and starts it again. */
+  killAndRestart(): Promise<void>;
+  /** A call of the API, again and again until a daemon answers it. A call may thus be carried out twice. */
+  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown; text: string }>;
+  /** A command's outcome; undefined where a daemon died meanwhile, so that it says nothing. */
+  command(args: readonly string[], options?: RunOptions): Promise<Outcome | undefined>;
+  /** A command's outcome, again and again until no daemon died meanwhile. */
+  sureCommand(args: readonly string[]): Promise<Outcome>;
+}
+
+const broken = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT']);
+
+export function killedDaemon(engine: Engine): KilledDaemon {
+  let deaths = 0;
+  let alive = true;
+  const command: KilledDaemon['command'] = async (args, options) => {
+    const before = deaths;
+    const outcome = await engine.gantry(args, options);
+    return before === deaths && alive ? outcome : undefined;
+  };
+  return {
+    deaths: () => deaths,
+    async killAndRestart() {
+      alive = false;
+      deaths++;
+      await engine.kill('SIGKILL');
+      await engine.restart();
+      alive = true;
+    },
+    async call(method, path, body) {
+      for (;;)
+        try {
+          return await engine.api(method, path, body);
+        } catch (error) {
+          if (!broken.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+          await sleep(20);
+        }
+    },
+    command,
+    async sureCommand(args) {
+      for (;;) {
+        const outcome = await command(args);
+        if (outcome !== undefined) return outcome;
+        await sleep(20);
+      }
+    },
+  };
+}
