@@ -5,6 +5,7 @@ import { type Descriptor, parseDigest } from '#oci/index.ts';
 import { blocksOf } from './gzip-members.ts';
 import { inflate } from './inflate.ts';
 import type { PartialDownload } from './partial-download.ts';
+import { createYoungCollector } from './young-collector.ts';
 
 export interface LayerStream {
   readonly source: AsyncIterable<Uint8Array>;
@@ -60,6 +61,7 @@ export async function streamLayer(pass: LayerStream): Promise<StreamedLayer> {
       ? undefined
       : await open(pass.keep.file, pass.keep.have > 0 ? 'a' : 'wx', 0o600).catch((e) => Promise.reject(outOfSpace(e)));
   const have = pass.keep?.have ?? 0;
+  const collector = createYoungCollector();
   let received = 0;
   let broken: { readonly error: unknown } | undefined;
 
@@ -85,6 +87,7 @@ export async function streamLayer(pass: LayerStream): Promise<StreamedLayer> {
       throwIfAborted(signal);
       tarHash.update(chunk);
       yield chunk;
+      collector.passed(chunk.length);
     }
   })();
 

@@ -10,8 +10,10 @@ const workerFile = import.meta.url.endsWith('.ts') ? './extract-worker.ts' : './
 
 /** One tar that is unpacked in a worker thread. */
 export interface Extraction {
-  /** Hands a buffer over; resolves when the worker can take another. @throws GantryError of this or an earlier write */
-  write(bytes: ArrayBuffer): Promise<void>;
+  /** A buffer that the worker is done with; undefined where a new one is needed. */
+  spare(): ArrayBuffer | undefined;
+  /** Hands a buffer's first bytes over; resolves when the worker can take another. @throws GantryError of this or an earlier write */
+  write(bytes: ArrayBuffer, length: number): Promise<void>;
   finish(): Promise<Extracted>;
   /** Of an image, after `finish`. */
   complete(lowerTrees: readonly string[]): Promise<void>;
@@ -45,6 +47,7 @@ export function startExtraction(job: UnpackJob): Extraction {
   const { worker, extractions } = poolWorker;
   const id = ++lastId;
   let inFlight = 0;
+  const spares: ArrayBuffer[] = [];
   /** The last message but `written` that nobody has taken yet; `failed` stays. */
   let answer: Exclude<FromWorker, { kind: 'written' }> | undefined;
   let known = true;
@@ -53,8 +56,10 @@ export function startExtraction(job: UnpackJob): Extraction {
   worker.ref();
   clearTimeout(poolWorker.retirement);
   extractions.set(id, (message) => {
-    if (message.kind === 'written') inFlight--;
-    else {
+    if (message.kind === 'written') {
+      inFlight--;
+      spares.push(message.bytes);
+    } else {
       answer = message as typeof answer;
       if (message.kind !== 'finished' || job.kind === 'tree') {
         known = false;
@@ -83,10 +88,11 @@ export function startExtraction(job: UnpackJob): Extraction {
 
   send({ id, kind: 'start', job });
   return {
-    async write(bytes) {
+    spare: () => spares.pop(),
+    async write(bytes, length) {
       throwIfFailed();
       inFlight++;
-      send({ id, kind: 'write', bytes }, [bytes]);
+      send({ id, kind: 'write', bytes, length }, [bytes]);
       while (inFlight >= BUFFERS_AHEAD && answer === undefined) await wake.promise;
       throwIfFailed();
     },

@@ -7,6 +7,8 @@ import { createUnpacker, type UnpackJob } from './unpacker.ts';
 const INLINE_BYTES = 1 << 20;
 /** What a worker gets at a time. */
 const BATCH_BYTES = 1 << 20;
+/** Room for a batch and the chunk that was one too many. */
+const BUFFER_BYTES = 2 << 20;
 
 /**
  * Unpacks a tar below an open directory. Everything is resolved inside it: absolute names and links count from it, and a
@@ -48,12 +50,12 @@ export async function unpackTar(
       have += chunk.length;
       if (have < (extraction === undefined ? INLINE_BYTES : BATCH_BYTES)) continue;
       extraction ??= startExtraction(job);
-      await extraction.write(join(head.splice(0), have));
+      await extraction.write(join(head.splice(0), have, extraction.spare()), have);
       have = 0;
     }
     throwIfAborted(signal);
     if (extraction === undefined) return unpackNow(head, job);
-    if (have > 0) await extraction.write(join(head, have));
+    if (have > 0) await extraction.write(join(head, have, extraction.spare()), have);
     const { complete, abort } = extraction;
     return { extracted: await extraction.finish(), complete, abort };
   } catch (error) {
@@ -78,13 +80,15 @@ function unpackNow(chunks: readonly Uint8Array[], job: UnpackJob): Unpacked {
   }
 }
 
-/** One buffer with memory of its own, which can be handed to another thread. */
-function join(chunks: readonly Uint8Array[], length: number): ArrayBuffer {
-  const joined = new Uint8Array(new ArrayBuffer(length));
+/** One buffer with memory of its own, which can be handed to another thread; `spare` where that is large enough. */
+function join(chunks: readonly Uint8Array[], length: number, spare: ArrayBuffer | undefined): ArrayBuffer {
+  const buffer =
+    spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(Math.max(length, BUFFER_BYTES));
+  const joined = new Uint8Array(buffer);
   let at = 0;
   for (const chunk of chunks) {
     joined.set(chunk, at);
     at += chunk.length;
   }
-  return joined.buffer;
+  return buffer;
 }

@@ -23,8 +23,8 @@ function take(message: ToWorker): void {
   } else if (unpacker === undefined)
     return; // it failed, and said so
   else if (message.kind === 'write') {
-    unpacker.write(new Uint8Array(message.bytes));
-    answer({ id, kind: 'written' });
+    unpacker.write(new Uint8Array(message.bytes, 0, message.length));
+    port?.postMessage({ id, kind: 'written', bytes: message.bytes } satisfies FromWorker, [message.bytes]);
   } else if (message.kind === 'finish') {
     const extracted = unpacker.finish();
     if (unpacker.complete === undefined) unpackers.delete(id);
