@@ -205,6 +205,22 @@ test('a hub whose database is away says so, and serves again when it is back', a
   await shared.startDatabase();
   await until(async () => ((await fetch(`${one.url}/readyz`)).status === 200 ? true : undefined));
   await pushImage(one.basic('ana'), 'ana/after', 'v1');
+  // Boards hear each other again, too, without anybody's doing.
+  const [ana, ben] = [await one.page('ana'), await two.page('ben')];
+  const events = await ben('GET', 'board/events?org=class');
+  const reader = events.body?.pipeThrough(new TextDecoderStream()).getReader() ?? assert.fail();
+  await reader.read();
+  const card = await ana('POST', 'board?org=class', { repository: 'ana/after', tag: 'v1', word: 'again' });
+  const { id } = (await card.json()) as { id: number };
+  let told = false;
+  const telling = until(async () => {
+    await ana('POST', `board/reactions?org=class&id=${id}`, { emoji: '👍' });
+    return told ? true : undefined;
+  });
+  assert.match((await reader.read()).value ?? '', /event: post/);
+  told = true;
+  await telling;
+  await reader.cancel();
 });
 
 test('passwords of database and bucket are in nobody’s arguments', () => {

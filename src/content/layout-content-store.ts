@@ -6,6 +6,7 @@ import { GantryError, throwIfAborted, untilAborted } from '#errors/index.ts';
 import { fileOperation } from '#linux/index.ts';
 import { type ImageIndex, isDigest, mediaTypes, parseDigest } from '#oci/index.ts';
 import type { ContentStore } from './content-store.ts';
+import { createDirectorySync } from './directory-sync.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const READ_LIMIT = 8 << 20;
@@ -23,6 +24,7 @@ export async function createContentStore({
   readonly exclusive?: boolean;
 }): Promise<ContentStore> {
   const staging = `${root}/staging`;
+  const syncDirectory = createDirectorySync();
   const path = (digest: string): string => {
     const { algorithm, hex } = parseDigest(digest);
     return `${root}/blobs/${algorithm}/${hex}`;
@@ -208,15 +210,6 @@ async function sweep(staging: string, exclusive: boolean): Promise<void> {
     if (found === undefined) continue;
     const stale = Date.now() - found.mtimeMs > DAY_MS || (exclusive && name.startsWith('blob-'));
     if (stale) await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

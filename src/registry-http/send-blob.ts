@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 
-const small = 32 << 10;
+const small = 16 << 10;
 const large = 1 << 20;
 /** How many transfers may read in large steps at once; the others read in small ones. */
 const largeAtOnce = 16;

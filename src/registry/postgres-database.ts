@@ -12,6 +12,9 @@ type Numbered = (given: readonly unknown[]) => unknown[];
 
 const mostConnections = 10;
 const mostAttempts = 5;
+/** How often a hub makes sure that it still hears the others, in milliseconds, and after what silence it listens anew. */
+const pingEvery = 2000;
+const deafAfter = 5000;
 
 /**
  * The hub's state in PostgreSQL (14 or newer), brought to this version's schema; any number of hubs use it at once. What
@@ -43,6 +46,25 @@ export async function openPostgresDatabase(url: string): Promise<Database> {
   const within = new AsyncLocalStorage<Queries>();
   const events = new EventEmitter().setMaxListeners(0);
   const listening = new Map<string, Promise<unknown>>();
+  let heard = Date.now();
+  const hear = (channel: string): Promise<unknown> => {
+    const begun = sql.listen(`gantry_${channel}`, (text) => {
+      heard = Date.now();
+      events.emit(channel, text);
+    });
+    listening.set(channel, begun);
+    begun.catch(() => listening.delete(channel));
+    return begun;
+  };
+  // The connection that listens may break, and what listens anew may find the database away, too.
+  const pinging = setInterval(() => {
+    if (listening.size === 0) return;
+    if (Date.now() - heard > deafAfter) {
+      heard = Date.now();
+      for (const channel of events.eventNames()) hear(String(channel)).catch(() => undefined); // it is tried again
+    }
+    sql.notify(`gantry_${pings}`, '').catch(() => undefined); // readiness tells of a database that is away
+  }, pingEvery).unref();
 
   const lock = async (queries: Queries, contended: readonly string[]): Promise<void> => {
     if (contended.length > 0)
@@ -104,19 +126,24 @@ export async function openPostgresDatabase(url: string): Promise<Database> {
     },
     notify: async (channel, text) => void (await sql.notify(`gantry_${channel}`, text)),
     async listen(channel, listener) {
-      if (!listening.has(channel)) {
-        const begun = sql.listen(`gantry_${channel}`, (text) => void events.emit(channel, text));
-        begun.catch(() => listening.delete(channel));
-        listening.set(channel, begun);
+      if (!listening.has(pings)) {
+        events.on(pings, () => undefined);
+        await hear(pings);
       }
-      await listening.get(channel);
+      await (listening.get(channel) ?? hear(channel));
       events.on(channel, listener);
       return () => void events.off(channel, listener);
     },
     check: async () => void (await sql`SELECT 1`),
-    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+    async [Symbol.asyncDispose]() {
+      clearInterval(pinging);
+      await sql.end({ timeout: 5 });
+    },
   };
 }
+
+/** The channel on which hubs only make sure that they hear. */
+const pings = 'ping';
 
 /** Serialisation failure, and a deadlock of which this side was given up (PostgreSQL: error codes). */
 const isTryAgain = (error: unknown): boolean =>
