@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { commandsOf } from '../harness/commands.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
+import { until } from '../harness/program.ts';
 
 describe('gantry update --publish-add and --publish-rm', () => {
   let engine: Engine;
@@ -72,7 +73,7 @@ describe('gantry update --publish-add and --publish-rm', () => {
     const port = await portOf();
     await ok('restart', '-t', '0', 'web');
     assert.equal(await portOf(), port);
-    assert.equal(await answers(port), 'here');
+    assert.equal(await until(() => answers(port)), 'here');
     await engine.kill('SIGKILL');
     await engine.restart();
     assert.equal(await answers(port), 'here');
@@ -81,7 +82,8 @@ describe('gantry update --publish-add and --publish-rm', () => {
     await ok('stop', '-t', '0', 'web');
     await ok('update', '--publish-add', `127.0.0.1:${port}:80`, 'web');
     await ok('start', 'web');
-    assert.equal(await answers(port), 'here');
+    // A start is over when the program runs, not when it listens.
+    assert.equal(await until(() => answers(port)), 'here');
     assert.match(
       await ok('inspect', '-f', '{{json .HostConfig.PortBindings}}', 'web'),
       new RegExp(`"80/tcp":.*"${port}"`),
