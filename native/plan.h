@@ -9,7 +9,7 @@
 #define PLAN_OPERATIONS(X)                \
   X(DIRECTORY, 1, "s")                    \
   X(STDIO, 2, "nn")                       \
-  X(LOG, 3, "snn")                        \
+  X(LOG, 3, "snns")                        \
   X(PATIENCE, 4, "nn")                    \
   X(OOM_EVENTS, 5, "s")                   \
   X(COMMAND, 6, "llss")                   \

@@ -21,8 +21,9 @@ static bool open_file(struct log *log) {
   return true;
 }
 
-bool log_open(struct log *log, const char *path, uint64_t max_bytes, uint64_t max_files) {
+bool log_open(struct log *log, const char *path, uint64_t max_bytes, uint64_t max_files, const char *attributes) {
   log->path = path;
+  log->attributes = attributes;
   log->max_bytes = max_bytes;
   log->max_files = max_files < 1 ? 1 : max_files;
   return open_file(log);
@@ -72,12 +73,14 @@ static void flush(struct log *log) {
 }
 
 static void put_line(struct log *log, int stream, const uint8_t *data, size_t size) {
-  char tail[96], time[WALL_CLOCK_TEXT];
+  char head[32], tail[64], time[WALL_CLOCK_TEXT];
   wall_clock_text(time);
-  int tail_size = snprintf(tail, sizeof tail, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n", stream == 1 ? "stdout" : "stderr", time);
+  int head_size = snprintf(head, sizeof head, "\",\"stream\":\"%s\",", stream == 1 ? "stdout" : "stderr");
+  int tail_size = snprintf(tail, sizeof tail, "\"time\":\"%s\"}\n", time);
   size_t before = bytes_length(&log->out);
   if (!bytes_append(&log->out, "{\"log\":\"", 8) || !json_text(&log->out, data, size) ||
-      !bytes_append(&log->out, tail, (size_t)tail_size)) {
+      !bytes_append(&log->out, head, (size_t)head_size) ||
+      !bytes_append(&log->out, log->attributes, strlen(log->attributes)) || !bytes_append(&log->out, tail, (size_t)tail_size)) {
     log->out.end = log->out.start + before;
     complain("keeping a line of the log", "out of memory");
     return;

@@ -11,6 +11,7 @@ enum { LOG_STREAMS = 3, LOG_MAX_LINE = 16 * 1024 };
 struct log {
   const char *path;  // NULL: no log
   uint64_t max_bytes, max_files;
+  const char *attributes;  // members of each line's object, with a comma, or ""
   int fd;
   uint64_t size;
   struct bytes out;                 // encoded, not written yet
@@ -18,7 +19,7 @@ struct log {
 };
 
 // Opens the file to append to. False with errno.
-bool log_open(struct log *log, const char *path, uint64_t max_bytes, uint64_t max_files);
+bool log_open(struct log *log, const char *path, uint64_t max_bytes, uint64_t max_files, const char *attributes);
 // Takes output of a stream. Whole lines are written at once; a line of more than 16 KiB in parts, as Docker does.
 void log_write(struct log *log, int stream, const uint8_t *data, size_t size);
 // Writes lines that never ended.

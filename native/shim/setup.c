@@ -58,7 +58,8 @@ static bool read_settings(struct shim *shim, struct failure *failure) {
 
 static bool open_log(struct shim *shim, struct failure *failure) {
   const struct plan_op *log = plan_find(&shim->plan, OP_LOG);
-  if (log == NULL || log_open(&shim->log, log->args[0].bytes, log->args[1].number, log->args[2].number)) return true;
+  if (log == NULL || log_open(&shim->log, log->args[0].bytes, log->args[1].number, log->args[2].number, log->args[3].bytes))
+    return true;
   return fail(failure, errno, log->args[0].bytes);
 }
 

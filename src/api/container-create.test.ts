@@ -43,8 +43,6 @@ test('containerOptionsOf refuses what is not built and what is wrong, by name', 
   const refused = (host: object) => () => containerOptionsOf({ Image: 'x', HostConfig: host }, undefined);
   assert.throws(refused({ RestartPolicy: { Name: 'sometimes' } }), { kind: 'invalid', message: /"sometimes"/ });
   assert.throws(refused({ RestartPolicy: { Name: 'always' }, AutoRemove: true }), { kind: 'invalid' });
-  assert.throws(refused({ LogConfig: { Type: 'syslog' } }), { kind: 'unsupported', message: /"syslog"/ });
-  assert.throws(refused({ LogConfig: { Config: { tag: 'x' } } }), { kind: 'unsupported', message: /"tag"/ });
   assert.throws(refused({ Binds: ['/a:/b:wild'] }), { kind: 'invalid', message: /"wild"/ });
   assert.throws(refused({ PortBindings: { '70000/tcp': null } }), { kind: 'invalid' });
   assert.throws(() => containerOptionsOf({}, undefined), { kind: 'invalid' });

@@ -155,7 +155,7 @@ export function inspectionOf(
     ResolvConfPath: '',
     HostnamePath: '',
     HostsPath: '',
-    LogPath: container.logPath ?? '',
+    LogPath: options.logging?.driver === 'json-file' ? (container.logPath ?? '') : '',
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
     Driver: storageDriver,

@@ -67,6 +67,13 @@ const wait: Operation = {
   answers: { 200: json(waitResponse) },
 };
 
+/** What log options add to a line: `name=value`, in order, as Docker's `--details` has it. */
+const detailsText = (attributes: Readonly<Record<string, string>> = {}): string =>
+  Object.entries(attributes)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join(',');
+
 /** Answers that come while a container goes on: logs, its streams, its end. Upgraded connections: hijack.ts. */
 export function containerStreamsApi(routes: Routes, deps: ApiDeps): void {
   const { containers, onError } = deps;
@@ -115,8 +122,10 @@ export function containerStreamsApi(routes: Routes, deps: ApiDeps): void {
     reply.raw.writeHead(200, { 'content-type': streamType(raw, request.minor) });
     reply.raw.flushHeaders();
     try {
-      for await (const { stream, time: at, text: words } of records) {
-        const data = isSet(query.timestamps) ? Buffer.concat([Buffer.from(`${at} `), words]) : words;
+      const [timed, detailed] = [isSet(query.timestamps), isSet(query.details)];
+      for await (const { stream, time: at, text: words, attributes } of records) {
+        const head = `${timed ? `${at} ` : ''}${detailed ? `${detailsText(attributes)} ` : ''}`;
+        const data = head === '' ? words : Buffer.concat([Buffer.from(head), words]);
         await write(reply.raw, raw ? data : frame(stream, data));
       }
       reply.raw.end();

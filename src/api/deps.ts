@@ -27,6 +27,7 @@ export interface HostFacts {
   readonly storageDriver: string;
   readonly runtimes: Readonly<Record<string, string>>;
   readonly defaultRuntime: string;
+  readonly loggingDriver: string;
   readonly cgroupVersion: '1' | '2';
   readonly version: string;
   /** What is told of the daemon's own configuration, e.g. a socket that is open to everybody. */

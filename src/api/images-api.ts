@@ -160,7 +160,7 @@ const withTag = (name: string, given: string | undefined) =>
   given === undefined || given === '' ? name : given.includes(':') ? `${name}@${given}` : `${name}:${given}`;
 
 /** Images that are here, and how they come and go. */
-export function imagesApi(routes: Routes, { images, containers, events, host }: ApiDeps): void {
+export function imagesApi(routes: Routes, { images, containers, host }: ApiDeps): void {
   const users = (id: string) => containers.list().filter((c) => c.imageId === id);
   /** @throws GantryError not-found, also where it is for another platform than was asked for */
   const find = async (name: string, query: Query): Promise<Image> => {
@@ -217,13 +217,12 @@ export function imagesApi(routes: Routes, { images, containers, events, host }: 
       }
       if (!query.fromImage) throw new GantryError('invalid', 'no image given; set fromImage or fromSrc');
       const reference = withTag(query.fromImage, query.tag);
-      const image = await images.pull(reference, {
+      await images.pull(reference, {
         credentials: credentialsOf(headers['x-registry-auth']),
         ...platformOf(query.platform),
         signal,
         onProgress: (event) => send(progressLine(event)),
       });
-      events.publish({ type: 'image', action: 'pull', id: image.id, attributes: { name: reference } });
     });
   });
   routes.add<Route & { Body: Readable }>(load, async ({ body, query, raw }, reply) => {
@@ -249,7 +248,6 @@ export function imagesApi(routes: Routes, { images, containers, events, host }: 
         labelsMatch(config.config?.Labels ?? {}, wanted),
       inUseBy: (id) => users(id)[0]?.id.slice(0, 12),
     });
-    events.publish({ type: 'image', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
     return { ImagesDeleted: removed.length === 0 ? null : removed.map(removedName), SpaceReclaimed: reclaimed };
   });
   const save = async (names: readonly string[], url: string | undefined) => {

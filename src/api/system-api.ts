@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, release, totalmem } from 'node:os';
+import { logDrivers } from '#engine/index.ts';
 import { minApiVersion, usualVersion } from './api-version.ts';
 import type { ApiDeps } from './deps.ts';
 import { eventFilters, eventTest } from './event-filters.ts';
@@ -90,7 +91,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
         Volume: ['local'],
         Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
         Authorization: [],
-        Log: ['json-file', 'none'],
+        Log: [...logDrivers],
       },
       MemoryLimit: true,
       SwapLimit: true,
@@ -105,7 +106,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
       NFd: (await readdir('/proc/self/fd')).length,
       NGoroutines: 0,
       NEventsListener: 0,
-      LoggingDriver: 'json-file',
+      LoggingDriver: host.loggingDriver,
       CgroupDriver: 'cgroupfs',
       CgroupVersion: host.cgroupVersion,
       SystemTime: new Date().toISOString(),

@@ -202,9 +202,9 @@ const changes: readonly Change[] = [
   },
   { below: 46, of: ['SystemInfo'], response: (info) => without(info, 'Containerd') },
   {
-    below: 45,
+    // Docker has it below 1.45; docker-compose v1 reads the volumes here, and speaks whatever version an engine says.
+    below: 52,
     of: ['ImageInspect'],
-    // docker-compose v1 reads the volumes here.
     response: (image) => ({
       ...image,
       Container: '',

@@ -6,7 +6,14 @@ import { createApiServer } from '#api/index.ts';
 import { createBuilder } from '#builder/index.ts';
 import { createContentStore } from '#content/index.ts';
 import { createRegistryClient } from '#distribution/index.ts';
-import { createContainers, createEvents, createStepRunner, createStorage, moveStorage } from '#engine/index.ts';
+import {
+  createContainers,
+  createEvents,
+  createStepRunner,
+  createStorage,
+  moveStorage,
+  tellingImages,
+} from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
 import { holdFile, nativePath, openCgroups } from '#linux/index.ts';
@@ -103,7 +110,8 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     certificateDirectories: options.registryCertificates,
     proxyEnvironment: process.env,
   });
-  const images = await createImages({ db, content, driver, registry });
+  const events = createEvents();
+  const images = tellingImages(await createImages({ db, content, driver, registry }), events);
   const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
   for (const name of [driver.name, 'volumes']) await closeToOthers(`${dataRoot}/${name}`);
   const networks = createNetworks(
@@ -117,11 +125,18 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
     },
   );
 
-  const events = createEvents();
   const mountPoints = createMountPoints(`${dataRoot}/mount-points`);
   const containers = createContainers(
     { db, images, driver, mountPoints, networks, volumes, runtimes, events },
-    { dataRoot, execRoot, defaultRuntime: options.defaultRuntime, cgroupParent, onError },
+    {
+      dataRoot,
+      execRoot,
+      defaultRuntime: options.defaultRuntime,
+      cgroupParent,
+      logging: options.logging,
+      journalSocket: options.journalSocket,
+      onError,
+    },
   );
   await containers.open();
   const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
@@ -147,6 +162,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       storageDriver: driver.name,
       runtimes: Object.fromEntries([['gantry', 'gantry-runtime'], ...options.runtimes]),
       defaultRuntime: options.defaultRuntime,
+      loggingDriver: options.logging.driver,
       cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
       version: '0.1.0',
       warnings: warnings.map((text) => `WARNING: ${text}`),
@@ -163,7 +179,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       await listeners[Symbol.asyncDispose]();
       await app.close();
       await standby?.[Symbol.asyncDispose]();
-      containers.close();
+      await containers.close();
       await networks[Symbol.asyncDispose]();
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
       if (!alive) await openCgroups().open(cgroupParent).remove();

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { RegistrySettings } from '#distribution/index.ts';
+import { checkLogging, type Logging } from '#engine/index.ts';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type DriverName, driverNames, isDriverName } from '#snapshots/index.ts';
 import type { ListenTls } from './listeners.ts';
@@ -30,6 +31,9 @@ export interface DaemonOptions {
   /** `base=10.10.0.0/16,size=24` each. */
   readonly addressPools: readonly string[];
   readonly largeLoopbackPackets: boolean;
+  /** Of containers that ask for none. */
+  readonly logging: Logging;
+  readonly journalSocket: string;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -63,6 +67,10 @@ Options:
                                    Where networks without a --subnet come from; several may be given
       --large-loopback-packets     Let the host's lo carry 192 KiB packets ("BIG TCP", Linux 6.3): programs of the host
                                    reach published ports about a third faster
+      --log-driver string          Where containers' output goes if they do not say: json-file, local, syslog, journald or
+                                   none (default "json-file")
+      --log-opt name=value         Options of that driver; several may be given
+      --journald-socket path       Where the journal of systemd listens (default "/run/systemd/journal/socket")
       --config-file string         The same options as JSON (default "/etc/gantry/daemon.json")
       --log-level string           error, warn, info or debug (default "info")
 `;
@@ -137,6 +145,8 @@ export function parseDaemonOptions(argv: readonly string[]): DaemonOptions | { h
     bip: bip === '' ? undefined : bip,
     addressPools: many('default-address-pool', values['default-address-pool']),
     largeLoopbackPackets: on('large-loopback-packets', values['large-loopback-packets']),
+    logging: loggingOf(one('log-driver', values['log-driver'], 'json-file'), file['log-opts'], values['log-opt'] ?? []),
+    journalSocket: one('journald-socket', values['journald-socket'], '/run/systemd/journal/socket'),
     logLevel,
   };
 }
@@ -169,6 +179,9 @@ const parse = (argv: readonly string[]) =>
       'default-address-pool': { ...string, multiple: true },
       'large-loopback-packets': { type: 'boolean' },
       'config-file': string,
+      'log-driver': string,
+      'log-opt': { ...string, multiple: true },
+      'journald-socket': string,
       'log-level': string,
     },
   });
@@ -192,6 +205,21 @@ function tlsOf(verify: boolean, files: ListenTls): ListenTls | undefined {
   if (verify && given.length < 3)
     throw new GantryError('invalid', '--tlsverify needs all of --tlscacert, --tlscert and --tlskey');
   return verify ? files : undefined;
+}
+
+/** `log-opts` of the file is an object, as Docker's. @throws GantryError invalid | unsupported, naming the option */
+function loggingOf(driver: string, file: unknown, flags: readonly string[]): Logging {
+  if (file !== undefined && (typeof file !== 'object' || file === null || Array.isArray(file)))
+    throw new GantryError('invalid', 'daemon option log-opts must be an object');
+  const given = flags.map((flag) => {
+    const at = flag.indexOf('=');
+    if (at < 1) throw new GantryError('invalid', `--log-opt "${flag}": expected name=value`);
+    return [flag.slice(0, at), flag.slice(at + 1)] as const;
+  });
+  const fromFile = Object.entries(file ?? {}).map(([name, value]) => [name, String(value)] as const);
+  const logging = { driver, options: Object.fromEntries([...fromFile, ...given]) };
+  checkLogging(logging);
+  return logging;
 }
 
 /** @throws GantryError invalid, naming the field */

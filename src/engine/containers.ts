@@ -8,7 +8,8 @@ import type { Containers } from './engine.ts';
 import { explained } from './exec-failure.ts';
 import { createExecs } from './execs.ts';
 import { linkEnvironment } from './legacy-links.ts';
-import { readLogs } from './logs.ts';
+import { readLogs } from './logging/log-files.ts';
+import { isReadable, loggingOf } from './logging/log-options.ts';
 import { createPendingIo } from './pending-io.ts';
 import { readProcess } from './processes.ts';
 import { removeContainer } from './remove-container.ts';
@@ -24,7 +25,7 @@ export interface ContainersService extends Containers {
   /** See `reopenContainers`. */
   open(): Promise<void>;
   /** Stops watching; the containers go on. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** The verbs of the containers, each in a file of its own. */
@@ -33,7 +34,8 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   const { driver, lives, store, tell } = context;
   return {
     open: () => reopenContainers(context),
-    close() {
+    async close() {
+      await context.forwarding[Symbol.asyncDispose]();
       for (const live of lives.all()) {
         live.restart?.cancel();
         live.healthMonitor?.[Symbol.dispose]();
@@ -57,7 +59,10 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     async rename(nameOrId, name) {
       const container = store.find(nameOrId);
       checkName(context, name);
-      const renamed = { ...container, name, options: { ...container.options, name } };
+      context.networks.rename(container.id, name);
+      const endpoints =
+        container.endpoints === undefined ? {} : { endpoints: context.networks.endpointsOf(container.id) };
+      const renamed = { ...container, name, options: { ...container.options, name }, ...endpoints };
       store.put(renamed);
       tell(renamed, 'rename', { oldName: container.name });
     },
@@ -75,12 +80,12 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     },
     connectNetwork: (network, nameOrId, request) => connectNetwork(context, network, nameOrId, request),
     disconnectNetwork: (network, nameOrId) => disconnectNetwork(context, network, nameOrId),
-    async *logs(nameOrId, logsOptions) {
-      const { id, logPath, state } = store.find(nameOrId);
-      if (logPath === undefined)
+    logs(nameOrId, logsOptions) {
+      const { id, logPath, state, options: asked } = store.find(nameOrId);
+      if (logPath === undefined || !isReadable(loggingOf(asked)))
         throw new GantryError('unsupported', 'configured logging driver does not support reading');
       const runs = state.status === 'running' || state.status === 'paused';
-      yield* readLogs(logPath, logsOptions, runs ? lives.of(id).exited.promise : Promise.resolve());
+      return readLogs(logPath, logsOptions, runs ? lives.of(id).exited.promise : Promise.resolve());
     },
     async top(nameOrId) {
       const rows = await Promise.all((await context.runningTask(nameOrId).task.pids()).map(readProcess));

@@ -6,8 +6,9 @@ import type { ContainerRuntime, Task } from '#runtime/index.ts';
 import type { GraphDriver, MountPoints } from '#snapshots/index.ts';
 import type { Volumes } from '#volumes/index.ts';
 import { type ContainerStore, createContainerStore } from './container-store.ts';
-import type { Container, Events } from './engine.ts';
+import type { Container, Events, Logging } from './engine.ts';
 import { createLives, type Lives } from './lives.ts';
+import { createLogForwarding, type LogForwarding } from './logging/forward-logs.ts';
 
 export interface ContainersDeps {
   readonly db: DatabaseSync;
@@ -25,6 +26,10 @@ export interface ContainersOptions {
   readonly execRoot: string;
   readonly defaultRuntime: string;
   readonly cgroupParent: string;
+  /** Where a container asks for none. */
+  readonly logging: Logging;
+  /** Where the journal of systemd listens. */
+  readonly journalSocket: string;
   /** Where a failure that no caller waits for is told. */
   readonly onError: (error: unknown, about: string) => void;
 }
@@ -34,6 +39,7 @@ export interface Context extends ContainersDeps {
   readonly options: ContainersOptions;
   readonly store: ContainerStore;
   readonly lives: Lives;
+  readonly forwarding: LogForwarding;
   /** The container's own directory on the data root: log, hosts, hostname, resolv.conf. */
   home(id: string): string;
   /** Its task's directory on the exec root. */
@@ -48,12 +54,14 @@ export interface Context extends ContainersDeps {
 export function createContext(deps: ContainersDeps, options: ContainersOptions): Context {
   const store = createContainerStore(deps.db, options);
   const lives = createLives();
+  const home = (id: string) => `${options.dataRoot}/containers/${id}`;
   return {
     ...deps,
     options,
     store,
     lives,
-    home: (id) => `${options.dataRoot}/containers/${id}`,
+    forwarding: createLogForwarding({ home, journalSocket: options.journalSocket, onError: options.onError }),
+    home,
     taskDirectory: (id) => `${options.execRoot}/tasks/${id}`,
     runtimeOf(container) {
       const name = container.options.runtime ?? options.defaultRuntime;

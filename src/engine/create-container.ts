@@ -7,6 +7,7 @@ import { releaseMounts, resolveMounts } from './container-mounts.ts';
 import { attachmentsOf } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container, ContainerOptions, Containers } from './engine.ts';
+import { chooseLogging } from './logging/log-options.ts';
 import { generateName } from './names.ts';
 import { portRequests } from './published-ports.ts';
 import { signalNumber } from './signals.ts';
@@ -32,7 +33,8 @@ export function checkName(context: Context, name: string): void {
 /** Makes a container's row, diff and directory; no process, nothing in the kernel. What fails leaves nothing. */
 export async function createContainer(context: Context, asked: ContainerOptions): ReturnType<Containers['create']> {
   const { images, driver, options, store } = context;
-  const { options: request, warnings } = checkLimits(asked, thisMachine().limits);
+  const { options: checked, warnings } = checkLimits(asked, thisMachine().limits);
+  const request = { ...checked, logging: chooseLogging(asked.logging, options.logging) };
   const image = await images.get(request.image);
   checkPlatform(image.config, request.platform, request.image);
   const id = randomBytes(32).toString('hex');
@@ -74,7 +76,9 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     resolved: composed.resolved,
     mounts,
     networks: attached,
-    ...(request.logDriver === 'none' ? {} : { logPath: `${home}/${id}-json.log` }),
+    ...(request.logging.driver === 'none'
+      ? {}
+      : { logPath: `${home}/${request.logging.driver === 'json-file' ? `${id}-json.log` : 'container.log'}` }),
     ...(userRange === undefined ? {} : { userRange }),
     provenance: composed.provenance,
   };

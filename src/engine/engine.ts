@@ -129,12 +129,16 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   /** What is done when its health check has failed often enough; absent: nothing. */
   readonly onUnhealthy?: UnhealthyAction;
   readonly runtime?: string;
-  readonly logDriver?: 'json-file' | 'none';
-  /** Of json-file: how large a file may grow, and how many there are. */
-  readonly logLimits?: { readonly maxBytes?: number; readonly maxFiles?: number };
+  readonly logging?: Logging;
   readonly oomScoreAdj?: number;
   readonly restartPolicy?: RestartPolicy;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };
+}
+
+/** How output is kept; options as a person writes them. An empty driver is the engine's default (logging/log-options.ts). */
+export interface Logging {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
 }
 
 /** What happens when the process ends by itself. `unless-stopped` differs from `always` only after a daemon restart. */
@@ -311,6 +315,7 @@ export interface Containers {
   /** Puts a container into one more network, at once if it runs. @throws GantryError not-found, forbidden, invalid, conflict */
   connectNetwork(network: string, nameOrId: string, request: NetworkRequest): Promise<void>;
   disconnectNetwork(network: string, nameOrId: string): Promise<void>;
+  /** @throws GantryError at once: not-found, unsupported (a driver that cannot be read) */
   logs(nameOrId: string, options: LogsOptions): AsyncIterable<LogRecord>;
   top(nameOrId: string): Promise<readonly ProcessRow[]>;
   /** What it takes of the host now. @throws GantryError not-found, conflict (code `not-running`) */
@@ -410,6 +415,8 @@ export interface LogRecord {
   readonly stream: 'stdout' | 'stderr';
   readonly time: string; // RFC 3339 with nanoseconds
   readonly text: Buffer;
+  /** What log options add to each line. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export interface ExecOptions {

@@ -130,9 +130,9 @@ export function createExecs(
         const settle = async () => {
           const { code } = await task.wait();
           record.exitCode = code;
+          deps.tell(container, 'exec_die', { execID: id, exitCode: String(code) });
           record.endedAt = Date.now();
           record.exited.resolve();
-          deps.tell(container, 'exec_die', { execID: id, exitCode: String(code) });
           record.ended.resolve(code);
           await task.delete();
           await rm(deps.execDirectory(id), { recursive: true, force: true });
@@ -143,6 +143,7 @@ export function createExecs(
           deps.onError(error, `the end of exec ${id}`);
         });
         record.ended.promise.catch(() => undefined);
+        deps.tell(container, `exec_start: ${options.command.join(' ')}`, { execID: id });
         beforeStart?.();
         await task.start();
         return untilExited(io, record.exited.promise);

@@ -27,6 +27,7 @@ export async function removeContainer(
     await killIfAlive(lives.of(id).task);
     await gone;
   }
+  await context.forwarding.finish(id);
   await lives.exclusive(id, async () => {
     const container = store.get(id);
     if (container === undefined) return; // auto-removed meanwhile

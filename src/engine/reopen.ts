@@ -8,7 +8,7 @@ import { scheduleRestart, watchTask } from './exits.ts';
 import { clearMountPlaces, mountPlaces } from './mount-sources.ts';
 import { sweepOrphanedExecs } from './orphaned-execs.ts';
 import { removeContainer } from './remove-container.ts';
-import { startsWithDaemon } from './restart-policy.ts';
+import { restartDelayMs, startsWithDaemon } from './restart-policy.ts';
 import { releaseSharedMemory } from './shared-memory.ts';
 import { watchHealth } from './unhealthy.ts';
 
@@ -31,7 +31,13 @@ export async function reopenContainers(context: Context): Promise<void> {
       }
       const exit = await readExit(context.taskDirectory(id));
       const { endpoints: _gone, health: _over, ...rest } = container;
-      store.settle({ ...rest, state: { status: 'exited', startedAt: state.startedAt, ...exit } });
+      const end = { startedAt: state.startedAt, ...exit };
+      // Started again below, as it would have been by an engine that saw it end.
+      const again = restartDelayMs(container, end) !== undefined;
+      const ended: Container = { ...rest, state: { status: again ? 'restarting' : 'exited', ...end } };
+      store.settle(ended);
+      if (exit.oomKilled) context.tell(ended, 'oom');
+      context.tell(ended, 'die', { exitCode: String(exit.exitCode) });
     }
     await runtime.cleanup(id, context.taskDirectory(id));
     await releaseSharedMemory(context, container);
@@ -44,6 +50,7 @@ export async function reopenContainers(context: Context): Promise<void> {
     const { task } = lives.of(id);
     if (task === undefined) continue;
     watchTask(context, id, task);
+    context.forwarding.follow(store.find(id), lives.of(id).exited.promise);
     watchHealth(context, store.find(id), task);
     await serveNames(context, store.find(id), task.pid);
   }
@@ -53,6 +60,7 @@ export async function reopenContainers(context: Context): Promise<void> {
   await removeStrayFiles(context, known);
   for (const container of store.all()) {
     if (alive.has(container.id)) continue;
+    context.forwarding.follow(container, Promise.resolve());
     if (container.options.autoRemove && container.state.status === 'exited')
       await removeContainer(context, container.id, { volumes: true });
     else if (startsWithDaemon(container)) restartNow(context, container);

@@ -11,6 +11,7 @@ import { blockDevicesOf, devicesOf } from './host-devices.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import { linkEnvironment } from './legacy-links.ts';
 import type { Live } from './lives.ts';
+import { fileLimits, lineAttributes, loggingOf } from './logging/log-options.ts';
 import { openMountSources } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
 import { readFilesIn } from './rootfs.ts';
@@ -20,8 +21,6 @@ import { idMapped } from './spec/mounts.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { watchHealth } from './unhealthy.ts';
 import { fillVolumes } from './volume-copy-up.ts';
-
-const defaultLogLimits = { maxBytes: 20 * 1024 * 1024, maxFiles: 5 };
 
 interface StartOptions {
   readonly signal?: AbortSignal;
@@ -74,6 +73,7 @@ async function prepare(
 ): Promise<Task> {
   const { driver, mountPoints } = context;
   const { id } = container;
+  context.forwarding.follow(container, live.exited.promise, { mustBeThere: true });
   const rootfs = mountPoints.below(await driver.mounts(id));
   // Seen through the container's ids, its files stay as the image has them.
   const mapped = container.userRange === undefined ? rootfs : rootfs.map(idMapped);
@@ -123,7 +123,13 @@ async function prepare(
           ...(consoleSize === undefined ? {} : { size: consoleSize }),
           ...(container.logPath === undefined
             ? {}
-            : { log: { path: container.logPath, ...defaultLogLimits, ...container.options.logLimits } }),
+            : {
+                log: {
+                  path: container.logPath,
+                  ...fileLimits(loggingOf(container.options)),
+                  attributes: lineAttributes(container, loggingOf(container.options)),
+                },
+              }),
         },
       },
       options,

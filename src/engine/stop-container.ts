@@ -37,6 +37,7 @@ export async function stopContainer(
   if (found.state.status === 'paused') await unpauseContainer(context, found.id);
   const seconds = options.timeoutSeconds ?? found.options.stopTimeoutSeconds ?? 10;
   await task.kill(number).catch(ifGone);
+  context.tell(found, 'kill', { signal: String(number) });
   const late = Promise.withResolvers<'late'>();
   const timeout = seconds < 0 ? undefined : setTimeout(() => late.resolve('late'), seconds * 1000);
   const outcome = await Promise.race([gone, late.promise]);

@@ -2,6 +2,7 @@ export { allocatedBytes } from './allocated-bytes.ts';
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
 export { forgetUdpFlows } from './conntrack.ts';
+export { connectDatagram, type DatagramSocket } from './datagram-socket.ts';
 export { attachDetached, copyMount, copyMountOf, mountDetached, mountErofs } from './detached-mount.ts';
 export { fileOperation } from './file-operation.ts';
 export * from './files.ts';

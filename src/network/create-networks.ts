@@ -477,6 +477,13 @@ export function createNetworks({ db }: { readonly db: DatabaseSync }, options: N
       if (pid !== undefined && wasDefault) moveDefaultRoute(pid, defaultOf(owner));
     },
 
+    rename(owner, name) {
+      for (const endpoint of store.endpointsOf(owner)) {
+        const others = endpoint.names.filter((known) => known !== endpoint.ownerName);
+        store.change({ ...endpoint, ownerName: name, names: [...new Set([name, ...others])] });
+      }
+    },
+
     async loopbackOnly(pid) {
       raiseLoopback(pid);
     },

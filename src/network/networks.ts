@@ -26,6 +26,8 @@ export interface Networks extends AsyncDisposable {
    * a way out. All or nothing. @throws GantryError not-found (of `remove`, naming it), conflict code `port-in-use`, invalid
    */
   changePorts(owner: string, change: ChangePorts): Promise<void>;
+  /** From now on an owner is found by its new name, and not by its old one. */
+  rename(owner: string, name: string): void;
   /** `none`: only `lo` up. */
   loopbackOnly(pid: number): Promise<void>;
   /**

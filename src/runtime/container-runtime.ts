@@ -31,7 +31,14 @@ export interface TaskStdio {
   /** How long an attached client that takes nothing may hold the output up before it is dropped; default 5 minutes. */
   readonly stallMilliseconds?: number;
   /** json-file log that the shim itself writes and rotates; absent for none. */
-  readonly log?: { readonly path: string; readonly maxBytes: number; readonly maxFiles: number };
+  readonly log?: {
+    readonly path: string;
+    /** 0: it grows without end. */
+    readonly maxBytes: number;
+    readonly maxFiles: number;
+    /** What each line carries besides, as `attrs`. */
+    readonly attributes?: Readonly<Record<string, string>>;
+  };
 }
 
 export interface CreateTask {

@@ -32,8 +32,8 @@ export const operations = {
   directory: [1, 's'],
   /** terminal 0|1, stdin 0 = /dev/null 1 = open 2 = closes when an attached client closes it. */
   stdio: [2, 'nn'],
-  /** path, bytes of a file before it is rotated (0 = never), files kept. */
-  log: [3, 'snn'],
+  /** path, bytes of a file before it is rotated (0 = never), files kept, text that each line's object has before its time. */
+  log: [3, 'snns'],
   /** Milliseconds without output after which an exited process counts as drained although its pipes are held open; milliseconds a stalled client may hold output up before it is dropped. */
   patience: [4, 'nn'],
   /** A file with a line `oom_kill N` (memory.events, memory.oom_control), read at exit. */

@@ -43,10 +43,19 @@ export function shimSteps(shim: {
     { name: 'patience', args: [drainMs[shim.kind], stdio.stallMilliseconds ?? stallMs] },
     ...(stdio.log === undefined
       ? []
-      : [{ name: 'log' as const, args: [stdio.log.path, stdio.log.maxBytes, stdio.log.maxFiles] }]),
+      : [
+          {
+            name: 'log' as const,
+            args: [stdio.log.path, stdio.log.maxBytes, stdio.log.maxFiles, attributesText(stdio.log.attributes)],
+          },
+        ]),
     ...(shim.oomEvents === undefined ? [] : [{ name: 'oom-events' as const, args: [shim.oomEvents] }]),
   ];
 }
+
+/** A member of each line's object, with its comma. */
+const attributesText = (attributes: Readonly<Record<string, string>> = {}): string =>
+  Object.keys(attributes).length === 0 ? '' : `"attrs":${JSON.stringify(attributes)},`;
 
 export function parseShimProcess(payload: Buffer): ShimProcess {
   const state = (['created', 'running', 'exited'] as const)[payload.readUInt32LE(4)] ?? 'exited';

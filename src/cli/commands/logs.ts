@@ -1,6 +1,6 @@
 import { type ContainerInspection, demultiplex } from '#client/index.ts';
 import { defineCommand } from '../command.ts';
-import { flag, text, unsupported } from '../options.ts';
+import { flag, text } from '../options.ts';
 import { writeError, writeOut } from '../output.ts';
 import { parseTime } from '../units.ts';
 
@@ -9,7 +9,7 @@ export const command = defineCommand({
   summary: 'Fetch the logs of a container',
   aliases: ['container logs', 'logs'],
   options: {
-    details: unsupported('Show extra details provided to logs', ''),
+    details: flag('Show extra details provided to logs'),
     follow: flag('Follow log output', { short: 'f' }),
     since: text('Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'),
     tail: text('Number of lines to show from the end of the logs', { short: 'n', initial: 'all' }),
@@ -26,6 +26,7 @@ export const command = defineCommand({
         stderr: true,
         follow: values.follow || undefined,
         timestamps: values.timestamps || undefined,
+        details: values.details || undefined,
         tail: values.tail,
         since: values.since === '' ? undefined : parseTime(values.since),
         until: values.until === '' ? undefined : parseTime(values.until),
