@@ -16,7 +16,7 @@ services:
     command: sh -c 'mkdir -p /data/www; test -e /data/www/born || echo born > /data/www/born; exec httpd -f -p 80 -h /data/www'
     volumes: ['kept:/data']
     networks: {back: {aliases: [records]}}
-    stop_grace_period: 0s
+    stop_signal: SIGKILL
     healthcheck:
       test: ['CMD', 'wget', '-q', '-O', '-', 'http://127.0.0.1/born']
       interval: 200ms
@@ -30,7 +30,7 @@ services:
     depends_on: {store: {condition: service_healthy}}
     networks: [front, back]
     labels: {org.example.part: page}
-    stop_grace_period: 0s
+    stop_signal: SIGKILL
     expose: ['80']
   door:
     image: busybox
@@ -39,7 +39,7 @@ services:
     networks: [front]
     ports: ['127.0.0.1::8080']
     restart: unless-stopped
-    stop_grace_period: 0s
+    stop_signal: SIGKILL
     mem_limit: 64m
     cap_drop: [NET_RAW]
     ulimits: {nofile: {soft: 512, hard: 512}}
