@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A small ext4 of its own, in a file of this machine. */
@@ -53,7 +53,7 @@ export function smallDisk(megabytes: number): SmallDisk {
   };
 }
 
-/** Processes that have a file of this disk open. */
+/** Processes that have a file of this disk open, or live on it in a mount namespace of their own. */
 function usersOf(path: string): readonly number[] {
   const links = (pid: string) => {
     try {
@@ -62,8 +62,18 @@ function usersOf(path: string): readonly number[] {
       return []; // it ended
     }
   };
+  const inside = (pid: string) => {
+    try {
+      return (
+        readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt') &&
+        readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(`${path}/`)
+      );
+    } catch {
+      return false; // it ended
+    }
+  };
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
-    .filter((pid) => links(pid).some((target) => target.startsWith(`${path}/`)))
+    .filter((pid) => inside(pid) || links(pid).some((target) => target.startsWith(`${path}/`)))
     .map(Number);
 }
