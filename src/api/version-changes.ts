@@ -157,6 +157,15 @@ const changes: readonly Change[] = [
     }),
   },
   {
+    // Docker left it out from 1.45 on, and docker-compose v1, which asks for whatever is usual, ends without it.
+    below: 52,
+    of: ['ImageInspect'],
+    response: (image) => ({
+      ...image,
+      ContainerConfig: { ...containerFieldsOfImages, ...imageDefaults, ...record(image.Config) },
+    }),
+  },
+  {
     below: 52,
     of: ['ContainerInspect'],
     response: (container) =>
@@ -201,27 +210,7 @@ const changes: readonly Change[] = [
     response: (container) => within(container, 'HostConfig', (host) => without(host, 'Annotations')),
   },
   { below: 46, of: ['SystemInfo'], response: (info) => without(info, 'Containerd') },
-  {
-    // Docker has it below 1.45; docker-compose v1 reads the volumes here, and speaks whatever version an engine says.
-    below: 52,
-    of: ['ImageInspect'],
-    response: (image) => ({
-      ...image,
-      Container: '',
-      ContainerConfig: {
-        ...containerFieldsOfImages,
-        Cmd: null,
-        Env: null,
-        Volumes: null,
-        WorkingDir: '',
-        Entrypoint: null,
-        OnBuild: null,
-        Labels: null,
-        User: '',
-        ...record(image.Config),
-      },
-    }),
-  },
+  { below: 45, of: ['ImageInspect'], response: (image) => ({ ...image, Container: '' }) },
   {
     // The short id was among the aliases, where a network knows names.
     below: 45,

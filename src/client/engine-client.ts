@@ -72,7 +72,7 @@ const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
 };
 
 /** The version of the API that is asked for: its answers are what people's templates were written for. */
-export const clientApiVersion = '1.51';
+export const clientApiVersion = '1.50';
 
 const tooNew = /client version \S+ is too new\. Maximum supported API version is (1\.\d+)/;
 
