@@ -64,8 +64,13 @@ describe('TCP with mutual TLS', () => {
       skip,
     }, async () => {
       for (const [kind, ca, client, said] of [
-        ['none', ours.ca, undefined, /certificate|EPROTO|ECONNRESET|without an answer|EOF/i],
-        ['foreign', ours.ca, others.client, /certificate|unknown ca|EPROTO|ECONNRESET|without an answer|EOF/i],
+        ['none', ours.ca, undefined, /certificate|EPROTO|ECONNRESET|connection reset|without an answer|EOF/i],
+        [
+          'foreign',
+          ours.ca,
+          others.client,
+          /certificate|unknown ca|EPROTO|ECONNRESET|connection reset|without an answer|EOF/i,
+        ],
         ['server', others.ca, ours.client, /certificate/i],
       ] as const) {
         const env = { ...engine.env, ...environment(kind, ca, client) };

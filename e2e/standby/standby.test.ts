@@ -21,9 +21,13 @@ const childrenOf = (pid: number): readonly number[] =>
 
 /** The process that runs a starter's command: it holds its pidfd. */
 function spareOf(starter: number): number | undefined {
-  for (const fd of readdirSync(`/proc/${starter}/fdinfo`)) {
-    const pid = /^Pid:\s+(\d+)/m.exec(readFileSync(`/proc/${starter}/fdinfo/${fd}`, 'utf8'))?.[1];
-    if (pid !== undefined) return Number(pid);
+  try {
+    for (const fd of readdirSync(`/proc/${starter}/fdinfo`)) {
+      const pid = /^Pid:\s+(\d+)/m.exec(readFileSync(`/proc/${starter}/fdinfo/${fd}`, 'utf8'))?.[1];
+      if (pid !== undefined) return Number(pid);
+    }
+  } catch {
+    // A descriptor that is closed meanwhile, or the starter is gone: asked again.
   }
   return undefined;
 }

@@ -54,8 +54,12 @@ test('images and containers move from one storage driver to another', async () =
     );
     assert.equal(await ok('run', '--rm', '--volumes-from', 'box', 'made:v1', 'cat', '/made/f'), 'one');
     const { body } = await engine.api('GET', '/system/df');
-    const df = body as Record<'LayersSize' | 'EngineSize', number> & Record<'Containers', { SizeRw: number }[]>;
-    const told = df.LayersSize + df.EngineSize + df.Containers.reduce((sum, { SizeRw }) => sum + SizeRw, 0);
+    const df = body as {
+      readonly LayersSize: number;
+      readonly Containers: readonly { readonly SizeRw?: number }[];
+      readonly Gantry: { readonly EngineSize: number };
+    };
+    const told = df.LayersSize + df.Gantry.EngineSize + df.Containers.reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0);
     const du = Number(execFileSync('du', ['-s', '-B1', `${engine.root}/data`], { encoding: 'utf8' }).split('\t')[0]);
     assert.ok(Math.abs(told - du) < du * 0.02, `${driver}: df says ${told}, du ${du}`);
   }
