@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { packEntries } from '#tar/index.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
@@ -46,6 +47,50 @@ describe('what goes on is drawn in a terminal', () => {
 
     const plain = await engine.gantry(['pull', image]);
     assert.doesNotMatch(plain.stdout, /\x1b/, 'no control sequences where there is no terminal');
+  });
+
+  test('a build is drawn in place: its steps with their times, what runs and says, what failed, was cached or given up', async () => {
+    const context = `${engine.root}/drawn`;
+    mkdirSync(context);
+    const dockerfile = (last: string) =>
+      writeFileSync(
+        `${context}/Dockerfile`,
+        [
+          'FROM busybox AS slow',
+          'RUN echo slow-says; sleep 1000',
+          'FROM busybox AS other',
+          last,
+          'FROM busybox',
+          'COPY --from=slow /etc/passwd /one',
+          'COPY --from=other /etc/passwd /two',
+        ].join('\n'),
+      );
+    using terminal = openTerminal(engine.env, 100, 30);
+    dockerfile('RUN for i in $(seq 30); do echo line-$i; done; sleep 1; exit 3');
+    terminal.type(`clear; ${gantryProgram} build ${context}; echo code=$?\n`);
+    await terminal.shows(/ => => # slow-says/);
+    const failed = await terminal.shows(/code=1/);
+    assert.match(failed, /\[\+\] Building \d+\.\ds \(\d\/\d\) FINISHED/);
+    assert.equal(failed.match(/Building/g)?.length, 1, `drawn in place:\n${failed}`);
+    assert.match(failed, / => CANCELED \[slow 2\/2\] RUN echo slow-says.* \d+\.\ds/);
+    assert.match(failed, / => ERROR \[other 2\/2\] RUN for i in .* \d+\.\ds/);
+    assert.match(failed, / > \[other 2\/2\] RUN for i in [\s\S]*line-11\n[\s\S]*line-30\n-{6}\n/);
+    assert.doesNotMatch(failed, /line-10\n/, 'the last 20 lines');
+    assert.match(failed, /Dockerfile:4:1: .*exit code 3\n[\s\S]*> 4 \| RUN for i/);
+
+    dockerfile('RUN echo fine');
+    terminal.type(`clear; ${gantryProgram} build -t drawn ${context}; echo code=$?\n`);
+    await terminal.shows(/ => => # slow-says/);
+    terminal.key('C-c');
+    terminal.type('echo al""ive\n');
+    await terminal.shows(/^alive$/m);
+    writeFileSync(`${context}/Dockerfile`, 'FROM busybox\nRUN echo once\n');
+    for (const how of ['', 'CACHED ']) {
+      terminal.type(`clear; ${gantryProgram} build -t drawn ${context}; echo code=$?\n`);
+      await terminal.shows(
+        new RegExp(` => ${how}\\[2/2\\] RUN echo once .*\\n[\\s\\S]*drawn:latest\\n[\\s\\S]*code=0`),
+      );
+    }
   });
 
   test('stats go on until they are interrupted, and see containers come', async () => {

@@ -16,9 +16,9 @@ export function stepTable(write: (text: string) => void, now: () => number, begi
     const body = steps.flatMap((step) => rowsOf(step, at, columns, final));
     // What does not fit would scroll away and be drawn again and again.
     const shown = final ? body : body.slice(-Math.max(1, rows - 2));
-    write(
-      `${drawn === 0 ? '' : `\x1b[${drawn}A`}\x1b[J${[head, ...shown].map((row) => row.slice(0, columns)).join('\n')}\n`,
-    );
+    // Row by row: a terminal that keeps what is cleared from its top keeps no frame of this.
+    const frame = [head, ...shown].map((row) => `${row.slice(0, columns)}\x1b[K\n`).join('');
+    write(`${drawn === 0 ? '' : `\x1b[${drawn}A`}${frame}\x1b[J`);
     drawn = shown.length + 1;
   };
   const timer = setInterval(draw, between);
@@ -44,7 +44,8 @@ const tenths = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)}s`;
 
 function rowsOf(step: ShownStep, at: number, columns: number, final: boolean): readonly string[] {
   const { name, started, ended, cached, error, tail } = step;
-  const mark = error !== undefined ? 'ERROR ' : cached === true ? 'CACHED ' : '';
+  const mark =
+    error !== undefined ? 'ERROR ' : cached === true ? 'CACHED ' : final && ended === undefined ? 'CANCELED ' : '';
   const time = tenths((ended ?? at) - started);
   const room = columns - 5 - time.length - mark.length;
   const row = ` => ${mark}${name.length > room ? name.slice(0, room) : name.padEnd(room)} ${time}`;

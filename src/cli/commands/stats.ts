@@ -67,7 +67,7 @@ export const command = defineCommand({
         writeOut(shown);
         return 0;
       }
-      writeOut(`\x1b[H\x1b[J${shown}`);
+      writeOut(`\x1b[H${shown.replaceAll('\n', '\x1b[K\n')}\x1b[J`);
       // A reading takes the second that it measures; this only keeps an engine without containers from being asked at once.
       if (names.length === 0) await sleep(500);
     }
