@@ -1,5 +1,4 @@
-import type { Image, Images } from '#images/index.ts';
-import { chainIdOf } from '#oci/index.ts';
+import type { Image } from '#images/index.ts';
 
 /** One image as the listing shows it. `shared`: bytes that other images have too, -1 where nobody asked. */
 export const imageSummary = (image: Image, containers: number, shared = -1) => ({
@@ -76,20 +75,4 @@ export function imageHistory(image: Image, layerSizes: readonly number[]) {
     Size: entry.empty_layer ? 0 : (layerSizes[--layer] ?? 0),
     Comment: entry.comment ?? '',
   }));
-}
-
-/** Of each image the bytes of the layers that others have too, by id. */
-export function sharedSizes(images: Pick<Images, 'layerSizes'>, all: readonly Image[]): ReadonlyMap<string, number> {
-  const chainsOf = (image: Image) =>
-    image.config.rootfs.diff_ids.map((_, index, ids) => chainIdOf(ids.slice(0, index + 1)) ?? '');
-  const users = new Map<string, number>();
-  const chains = new Map(all.map((image) => [image.id, chainsOf(image)]));
-  for (const chain of chains.values()) for (const id of chain) users.set(id, (users.get(id) ?? 0) + 1);
-  return new Map(
-    all.map((image) => {
-      const sizes = images.layerSizes(image);
-      const shared = (chains.get(image.id) ?? []).map((id, at) => ((users.get(id) ?? 0) > 1 ? (sizes[at] ?? 0) : 0));
-      return [image.id, shared.reduce((sum, size) => sum + size, 0)];
-    }),
-  );
 }

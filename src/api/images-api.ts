@@ -5,7 +5,7 @@ import { checkPlatform, type Image, type ProgressEvent, platformFit, type Remove
 import { parseReference } from '#oci/index.ts';
 import type { ApiDeps } from './deps.ts';
 import { imageFilters, imageTest } from './image-filters.ts';
-import { imageHistory, imageInspection, imageSummary, manifestSummary, sharedSizes } from './image-shapes.ts';
+import { imageHistory, imageInspection, imageSummary, manifestSummary } from './image-shapes.ts';
 import { filtersOf, json, lines, type Operation, type Routes, tar } from './operation.ts';
 import { platformOf } from './platform-query.ts';
 import { progressLine } from './progress-line.ts';
@@ -161,6 +161,12 @@ const withTag = (name: string, given: string | undefined) =>
 
 /** Images that are here, and how they come and go. */
 export function imagesApi(routes: Routes, { images, containers, host }: ApiDeps): void {
+  /** How many containers use each image. */
+  const userCounts = (): ReadonlyMap<string, number> => {
+    const counts = new Map<string, number>();
+    for (const { imageId } of containers.list()) counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
+    return counts;
+  };
   const users = (id: string) => containers.list().filter((c) => c.imageId === id);
   /** @throws GantryError not-found, also where it is for another platform than was asked for */
   const find = async (name: string, query: Query): Promise<Image> => {
@@ -180,13 +186,14 @@ export function imagesApi(routes: Routes, { images, containers, host }: ApiDeps)
     const named = minor < 41 && query.filter ? { reference: [query.filter] } : {};
     const wanted = new Map([...filters(query.filters), ...Object.entries(named)]);
     const all = await images.list();
-    const shared = flag(query['shared-size']) ? sharedSizes(images, all) : undefined;
+    const shared = flag(query['shared-size']) ? images.sharedSizes(all) : undefined;
+    const counts = userCounts();
     const fits = await imageTest(wanted, images);
     return all
       .filter(fits)
       .toSorted((a, b) => (b.config.created ?? '').localeCompare(a.config.created ?? ''))
       .map((image) => ({
-        ...imageSummary(image, users(image.id).length, shared?.get(image.id)),
+        ...imageSummary(image, counts.get(image.id) ?? 0, shared?.get(image.id)),
         ...(flag(query.manifests) || flag(query.identity) ? { Manifests: manifestsOf(image) } : {}),
       }));
   });

@@ -179,6 +179,7 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
 
     layerSizes: ({ layers: descriptors, config, id }) =>
       chainOf(descriptors, config, id).map(({ chainId }) => table.sizeOfLayer(chainId) ?? 0),
+    sharedSizes: lookup.sharedSizes,
     prune: (options) => prune(deps, lookup, options),
     hold: (image) => holdImage(deps, image),
     holdKeys: (keys) => hold(deps, keys),

@@ -2,11 +2,18 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Descriptor } from '#oci/index.ts';
 import { type ImageDocument, imageDocument } from './image-document.ts';
 import { createIndexTable } from './index-table.ts';
+import { createShownDocuments, type ShownDocument } from './shown-documents.ts';
 
 /** A manifest this engine holds, with the key of its image: the config's digest. */
 export interface HeldManifest {
   readonly digest: string;
   readonly configDigest: string;
+}
+
+/** A manifest as a registry had it under a name. */
+export interface SeenDigest {
+  readonly name: string;
+  readonly digest: string;
 }
 
 const schema = `
@@ -34,9 +41,22 @@ const schema = `
     PRIMARY KEY (digest, registry, repository)) STRICT;
 `;
 
+type Row = Readonly<Record<string, SQLOutputValue>>;
 const text = (value: SQLOutputValue | undefined): string => String(value);
 const bytes = (value: SQLOutputValue | undefined): Uint8Array =>
   value instanceof Uint8Array ? value : new Uint8Array();
+
+/** Rows that have a config's digest, under it, in their order. */
+function grouped<T>(rows: readonly Row[], value: (row: Row) => T): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const config = text(row.config_digest);
+    const group = groups.get(config);
+    if (group === undefined) groups.set(config, [value(row)]);
+    else group.push(value(row));
+  }
+  return groups;
+}
 
 /** The rows behind the image service. Every change is one transaction, and is made after what it names is durable. */
 export function createImageTable(db: DatabaseSync) {
@@ -60,6 +80,9 @@ export function createImageTable(db: DatabaseSync) {
     tagsOfConfig: db.prepare(
       'SELECT name FROM images_tags JOIN images_manifests ON manifest = digest WHERE config_digest = ? ORDER BY name',
     ),
+    tagsWithConfig: db.prepare(
+      'SELECT config_digest, name FROM images_tags JOIN images_manifests ON manifest = digest ORDER BY name',
+    ),
     putTag: db.prepare('INSERT OR REPLACE INTO images_tags VALUES (?, ?)'),
     dropTag: db.prepare('DELETE FROM images_tags WHERE name = ?'),
     repoDigest: db.prepare('SELECT manifest FROM images_repo_digests WHERE name = ? AND digest = ?'),
@@ -67,12 +90,19 @@ export function createImageTable(db: DatabaseSync) {
       `SELECT r.name, r.digest FROM images_repo_digests r JOIN images_manifests m ON r.manifest = m.digest
        WHERE config_digest = ? ORDER BY r.name, r.digest`,
     ),
+    repoDigestsWithConfig: db.prepare(
+      `SELECT config_digest, r.name, r.digest FROM images_repo_digests r JOIN images_manifests m ON r.manifest = m.digest
+       ORDER BY r.name, r.digest`,
+    ),
     putRepoDigest: db.prepare('INSERT OR REPLACE INTO images_repo_digests VALUES (?, ?, ?)'),
     dropRepoDigest: db.prepare('DELETE FROM images_repo_digests WHERE name = ? AND digest = ?'),
     unpackedSize: db.prepare(
       'SELECT coalesce(sum(size), 0) AS size FROM images_manifest_layers NATURAL JOIN images_layers WHERE manifest = ?',
     ),
-    layers: db.prepare('SELECT chain_id FROM images_layers'),
+    unpackedSizes: db.prepare(
+      'SELECT manifest, sum(size) AS size FROM images_manifest_layers NATURAL JOIN images_layers GROUP BY manifest',
+    ),
+    layers: db.prepare('SELECT chain_id, size FROM images_layers'),
     layer: db.prepare('SELECT size FROM images_layers WHERE chain_id = ?'),
     putLayer: db.prepare('INSERT OR REPLACE INTO images_layers VALUES (?, ?)'),
     dropLayer: db.prepare('DELETE FROM images_layers WHERE chain_id = ?'),
@@ -106,16 +136,21 @@ export function createImageTable(db: DatabaseSync) {
     }
   };
 
+  const document = (digest: string): ImageDocument | undefined => {
+    const row = sql.manifest.get(digest);
+    if (row === undefined) return undefined;
+    const manifest = { bytes: bytes(row.document), mediaType: text(row.media_type) };
+    return imageDocument(manifest, bytes(row.config), digest);
+  };
+  const shown = createShownDocuments(document);
+
   return {
     transaction,
     indexes,
-    /** The checked documents of a held manifest. */
-    document(digest: string): ImageDocument | undefined {
-      const row = sql.manifest.get(digest);
-      if (row === undefined) return undefined;
-      const manifest = { bytes: bytes(row.document), mediaType: text(row.media_type) };
-      return imageDocument(manifest, bytes(row.config), digest);
-    },
+    /** The documents of a held manifest, read and checked each time. */
+    document,
+    /** What they say, checked when it was first asked for. */
+    shown: (digest: string): ShownDocument | undefined => shown.of(digest),
     holdsManifest: (digest: string): boolean => sql.manifest.get(digest) !== undefined,
     /** Manifests with one config, the newest first. */
     manifestsOf: (configDigest: string): readonly string[] =>
@@ -135,6 +170,7 @@ export function createImageTable(db: DatabaseSync) {
     dropManifest(digest: string): void {
       sql.dropManifestLayers.run(digest);
       sql.dropManifest.run(digest);
+      shown.forget(digest);
     },
 
     /** The manifest digest a canonical name with tag stands for. */
@@ -144,6 +180,9 @@ export function createImageTable(db: DatabaseSync) {
     },
     tagsOf: (configDigest: string): readonly string[] =>
       sql.tagsOfConfig.all(configDigest).map((row) => text(row.name)),
+    /** Tags of all images, by config. */
+    tagsByConfig: (): ReadonlyMap<string, readonly string[]> =>
+      grouped(sql.tagsWithConfig.all(), (row) => text(row.name)),
     putTag: (name: string, manifest: string): void => void sql.putTag.run(name, manifest),
     dropTag: (name: string): void => void sql.dropTag.run(name),
 
@@ -151,8 +190,10 @@ export function createImageTable(db: DatabaseSync) {
       const row = sql.repoDigest.get(name, digest);
       return row === undefined ? undefined : text(row.manifest);
     },
-    repoDigestsOf: (configDigest: string): readonly { name: string; digest: string }[] =>
+    repoDigestsOf: (configDigest: string): readonly SeenDigest[] =>
       sql.repoDigestsOfConfig.all(configDigest).map((row) => ({ name: text(row.name), digest: text(row.digest) })),
+    repoDigestsByConfig: (): ReadonlyMap<string, readonly SeenDigest[]> =>
+      grouped(sql.repoDigestsWithConfig.all(), (row) => ({ name: text(row.name), digest: text(row.digest) })),
     putRepoDigest: (name: string, digest: string, manifest: string): void =>
       void sql.putRepoDigest.run(name, digest, manifest),
     dropRepoDigest: (name: string, digest: string): void => void sql.dropRepoDigest.run(name, digest),
@@ -170,6 +211,9 @@ export function createImageTable(db: DatabaseSync) {
     },
 
     unpackedSize: (manifest: string): number => Number(sql.unpackedSize.get(manifest)?.size ?? 0),
+    /** Of all manifests that have a layer which is unpacked. */
+    unpackedSizes: (): ReadonlyMap<string, number> =>
+      new Map(sql.unpackedSizes.all().map((row) => [text(row.manifest), Number(row.size)])),
     hasLayer: (chainId: string): boolean => sql.layer.get(chainId) !== undefined,
     putLayer: (chainId: string, size: number): void => void sql.putLayer.run(chainId, size),
     dropLayer: (chainId: string): void => void sql.dropLayer.run(chainId),
@@ -206,6 +250,8 @@ export function createImageTable(db: DatabaseSync) {
       const row = sql.layer.get(chainId);
       return row === undefined ? undefined : Number(row.size);
     },
+    sizesOfLayers: (): ReadonlyMap<string, number> =>
+      new Map(sql.layers.all().map((row) => [text(row.chain_id), Number(row.size)])),
     forgetBlob(digest: string): void {
       sql.dropBlob.run(digest);
       sql.dropSources.run(digest);

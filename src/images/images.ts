@@ -96,6 +96,8 @@ export interface Images {
   manifest(image: Image): Promise<ImageManifest>;
   /** Bytes of the unpacked files of each layer, in order; 0 for what is not unpacked. */
   layerSizes(image: Image): readonly number[];
+  /** Of each of these images the bytes of the unpacked layers that others among them have too, by id. */
+  sharedSizes(images: readonly Image[]): ReadonlyMap<string, number>;
   /** Removes images that no container uses: those without a tag, or all. Names what went, and the bytes on disk it freed. */
   prune(options: PruneImages): Promise<{ removed: readonly RemovedName[]; reclaimed: number }>;
   /**

@@ -1,8 +1,9 @@
 import { GantryError } from '#errors/index.ts';
 import { familiarReference, isDigest, parseReference, type Reference } from '#oci/index.ts';
-import type { ImageTable } from './image-table.ts';
+import type { ImageTable, SeenDigest } from './image-table.ts';
 import type { Image } from './images.ts';
 import { familiarKey, repositoryKey, tagKey } from './names.ts';
+import type { ShownDocument } from './shown-documents.ts';
 
 const idPattern = /^(?:sha256:)?([0-9a-f]{1,64})$/;
 
@@ -54,21 +55,33 @@ export function createLookup(table: ImageTable) {
     });
   };
 
-  const image = (digest: string): Image => {
-    const document = table.document(digest);
+  const shown = (digest: string) => {
+    const document = table.shown(digest);
     if (document === undefined)
       throw new GantryError('not-found', `No such image: ${digest}`, { code: 'image-not-found' });
-    const id = document.manifest.config.digest;
-    return {
-      id,
-      manifest: document.descriptor,
-      config: document.config,
-      layers: document.manifest.layers,
-      chainId: document.chain.at(-1)?.chainId,
-      tags: table.tagsOf(id).map(familiarKey),
-      repoDigests: table.repoDigestsOf(id).map(({ name, digest: seen }) => `${familiarKey(name)}@${seen}`),
-      size: table.unpackedSize(digest),
-    };
+    return document;
+  };
+
+  const compose = (
+    { descriptor, id, config, layers, chainIds }: ShownDocument,
+    tags: readonly string[],
+    seen: readonly SeenDigest[],
+    size: number,
+  ): Image => ({
+    id,
+    manifest: descriptor,
+    config,
+    layers,
+    chainId: chainIds.at(-1),
+    tags: tags.map(familiarKey),
+    repoDigests: seen.map(({ name, digest }) => `${familiarKey(name)}@${digest}`),
+    size,
+  });
+
+  const image = (digest: string): Image => {
+    const document = shown(digest);
+    const { id } = document;
+    return compose(document, table.tagsOf(id), table.repoDigestsOf(id), table.unpackedSize(digest));
   };
 
   return {
@@ -82,10 +95,20 @@ export function createLookup(table: ImageTable) {
      */
     list(): readonly Image[] {
       const latest = new Map(table.manifests().map(({ configDigest, digest }) => [configDigest, digest]));
-      const members = table.indexes.members();
-      return [...latest.values()]
-        .map(image)
-        .filter(({ tags, manifest }) => tags.length > 0 || !members.has(manifest.digest));
+      const [members, sizes] = [table.indexes.members(), table.unpackedSizes()];
+      const [tags, seen] = [table.tagsByConfig(), table.repoDigestsByConfig()];
+      return [...latest]
+        .filter(([id, digest]) => tags.has(id) || !members.has(digest))
+        .map(([id, digest]) => compose(shown(digest), tags.get(id) ?? [], seen.get(id) ?? [], sizes.get(digest) ?? 0));
+    },
+    /** Of each image the bytes of the unpacked layers that others among them have too, by id. */
+    sharedSizes(images: readonly Image[]): ReadonlyMap<string, number> {
+      const chains = images.map(({ id, manifest }) => ({ id, chainIds: table.shown(manifest.digest)?.chainIds ?? [] }));
+      const users = new Map<string, number>();
+      for (const { chainIds } of chains) for (const chain of chainIds) users.set(chain, (users.get(chain) ?? 0) + 1);
+      const sizes = table.sizesOfLayers();
+      const bytesOf = (chain: string) => ((users.get(chain) ?? 0) > 1 ? (sizes.get(chain) ?? 0) : 0);
+      return new Map(chains.map(({ id, chainIds }) => [id, chainIds.reduce((sum, chain) => sum + bytesOf(chain), 0)]));
     },
   };
 }

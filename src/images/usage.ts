@@ -19,9 +19,10 @@ export async function usage(
   for (const { digest, configDigest } of table.manifests()) {
     const parts = partsOf.get(configDigest) ?? new Set<string>();
     partsOf.set(configDigest, parts);
-    const document = table.document(digest);
+    const document = table.shown(digest);
     parts.add(digest).add(configDigest);
-    for (const { descriptor, chainId } of document?.chain ?? []) parts.add(descriptor.digest).add(chainId);
+    for (const part of document?.layers ?? []) parts.add(part.digest);
+    for (const chainId of document?.chainIds ?? []) parts.add(chainId);
   }
   const users = new Map<string, number>();
   for (const parts of partsOf.values()) for (const part of parts) users.set(part, (users.get(part) ?? 0) + 1);
