@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { tarOf } from './sample-image.ts';
@@ -135,8 +135,11 @@ test('system check finds and repairs what was done to the data root; system prun
   assert.match(await ok(['system', 'check']), /^\d+ images, \d+ layers, \d+ blobs: no problem\n$/);
   await ok(['import', '-', 'victim:v1'], await tarOf({ file: 'right' }));
   const { RootFS } = await inspect('victim:v1');
-  const layer = `${engine.root}/data/overlay2/layers/${RootFS.Layers[0].slice(7)}`;
-  writeFileSync(`${layer}/diff/file`, 'wrong');
+  const driver = (await ok(['info', '--format', '{{.Driver}}'])).trim();
+  const layer = `${engine.root}/data/${driver}/layers/${RootFS.Layers[0].slice(7)}`;
+  const image = `${layer}/layer.erofs`;
+  if (driver === 'erofs') writeFileSync(image, readFileSync(image, 'latin1').replace('right', 'wrong'), 'latin1');
+  else writeFileSync(`${layer}/diff/file`, 'wrong');
   rmSync(`${engine.root}/data/content/index.json`);
   const found = await engine.gantry(['system', 'check']);
   assert.equal(found.code, 1);
