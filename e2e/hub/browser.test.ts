@@ -253,6 +253,43 @@ describe('the hub in a browser', { skip: absent }, () => {
       await look(page, 'records');
     }));
 
+  test('a team: made, a member put in, a role in a repository given and taken away, removed', () =>
+    visit(async (page) => {
+      await hub.admin('org', 'add', 'workshop', 'ana');
+      await hub.admin('org', 'member', 'workshop', 'ben', 'reader');
+      await pushImage(hub.basic('ana'), 'workshop/tool', 'v1');
+      const mayPush = async () =>
+        (await hub.basic('ben')('POST', '/v2/workshop/tool/blobs/uploads/', { method: 'POST' })).status;
+      assert.equal(await mayPush(), 403, 'a reader');
+
+      await signIn(page, 'ana');
+      await page.goto(`${hub.url}/workshop?tab=members`);
+      await page.getByLabel('Name of a new team').fill('makers');
+      await page.keyboard.press('Enter');
+      const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'makers' }) });
+      await card.getByText('Nobody is in it.').waitFor();
+      await card.getByText('Change', { exact: true }).click();
+      await card.getByLabel('Member to put in, or take out').fill('nobody-here');
+      await page.keyboard.press('Enter');
+      await card.getByText(/nobody-here/).waitFor();
+      await card.getByLabel('Member to put in, or take out').fill('ben');
+      await page.keyboard.press('Enter');
+      await card.getByRole('paragraph').filter({ hasText: /^ben$/ }).waitFor();
+      await card.getByLabel('Repository').fill('workshop/tool');
+      await card.getByLabel('Role').selectOption('writer');
+      await card.getByRole('button', { name: 'Give the role' }).click();
+      await card.getByText('writer in').waitFor();
+      await look(page, 'team');
+      assert.equal(await mayPush(), 202, 'by the team');
+
+      await card.getByRole('button', { name: 'Take away' }).click();
+      await card.getByText('writer in').waitFor({ state: 'detached' });
+      assert.equal(await mayPush(), 403, 'taken away at once');
+      await card.getByRole('button', { name: 'remove the team makers' }).click();
+      await card.getByRole('button', { name: 'Yes, do it: remove the team makers' }).click();
+      await card.waitFor({ state: 'detached' });
+    }));
+
   test('whoever runs the hub sees accounts, sets limits and invites', () =>
     visit(async (page) => {
       assert.equal((await hub.user('admin', 'ana', 'on')).code, 0);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RegistryClient, RequestOptions } from '#distribution/index.ts';
-import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
+import { GantryError, isGantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import type { Descriptor, Reference } from '#oci/index.ts';
 
 const tries = 5;
@@ -45,7 +45,7 @@ export async function* downloadBlob(
       if (attempt >= tries)
         throw new GantryError(
           'unavailable',
-          `the download of ${digest} from ${ref.registry} broke off ${tries} times`,
+          `the download of ${digest} from ${ref.registry} broke off ${tries} times, the last time with: ${messageOf(error)}`,
           {
             code: 'download-broken',
             cause: error,
