@@ -6,7 +6,7 @@ import type { ApiDeps } from './deps.ts';
 import { flag, type Query } from './query.ts';
 import type { execStartBody } from './schema/container.ts';
 import type { ShapeOf } from './schema/schema.ts';
-import { frame, pumpAttachment, write } from './streams.ts';
+import { endFrame, frame, type ProcessEnd, pumpAttachment, write } from './streams.ts';
 
 export interface Connection {
   readonly input: Readable;
@@ -79,6 +79,7 @@ export async function serveExec(
   id: string,
   body: ExecStartBody,
   open: OpenConnection,
+  end?: () => Promise<ProcessEnd>,
 ): Promise<void> {
   const { options, exitCode: ended } = containers.getExec(id);
   const raw = options.terminal ?? false;
@@ -90,7 +91,9 @@ export async function serveExec(
     // As Docker: a command that cannot be executed is told in the stream, and its code is the exec's.
     if (connection === undefined && (ended !== undefined || containers.getExec(id).exitCode === undefined)) throw error;
     const text = Buffer.from(`${messageOf(error)}\r\n`);
-    (connection ?? open(raw)).output.end(raw ? text : frame('stderr', text));
+    const { output } = connection ?? open(raw);
+    output.write(raw ? text : frame('stderr', text));
+    output.end(end === undefined ? undefined : endFrame(await end()));
     return;
   }
   await pumpAttachment(connection ?? open(raw), io, {
@@ -98,5 +101,6 @@ export async function serveExec(
     stdin: options.attachStdin ?? false,
     stdout: options.attachStdout ?? true,
     stderr: options.attachStderr ?? true,
+    ...(end === undefined ? {} : { end }),
   });
 }

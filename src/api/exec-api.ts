@@ -1,3 +1,4 @@
+import type { ExecOptions } from '#engine/index.ts';
 import { consoleSizeOf, type ExecStartBody, serveExec, startDetached } from './attach-streams.ts';
 import { asBody } from './body-streams.ts';
 import { sizeOf } from './containers-api.ts';
@@ -55,23 +56,29 @@ const wait: Operation = {
   answers: { 200: json(object({ ExitCode: integer('As of a shell') })) },
 };
 
+export type ExecBody = ShapeOf<typeof schema.execBody>;
+
+export function execOptionsOf(body: ExecBody): ExecOptions {
+  const size = consoleSizeOf(body.ConsoleSize);
+  return {
+    command: body.Cmd ?? [],
+    ...(body.Env ? { env: body.Env } : {}),
+    ...(body.WorkingDir ? { workingDir: body.WorkingDir } : {}),
+    ...(body.User ? { user: body.User } : {}),
+    terminal: body.Tty ?? false,
+    attachStdin: body.AttachStdin ?? false,
+    attachStdout: body.AttachStdout ?? false,
+    attachStderr: body.AttachStderr ?? false,
+    privileged: body.Privileged ?? false,
+    ...(size === undefined ? {} : { consoleSize: size }),
+  };
+}
+
 /** Further processes in running containers. Upgraded connections: hijack.ts. */
 export function execApi(routes: Routes, deps: ApiDeps): void {
   const { containers } = deps;
-  routes.add<Route & { Body: ShapeOf<typeof schema.execBody> }>(create, async ({ params, body }, reply) => {
-    const size = consoleSizeOf(body.ConsoleSize);
-    const id = await containers.createExec(params.id, {
-      command: body.Cmd ?? [],
-      ...(body.Env ? { env: body.Env } : {}),
-      ...(body.WorkingDir ? { workingDir: body.WorkingDir } : {}),
-      ...(body.User ? { user: body.User } : {}),
-      terminal: body.Tty ?? false,
-      attachStdin: body.AttachStdin ?? false,
-      attachStdout: body.AttachStdout ?? false,
-      attachStderr: body.AttachStderr ?? false,
-      privileged: body.Privileged ?? false,
-      ...(size === undefined ? {} : { consoleSize: size }),
-    });
+  routes.add<Route & { Body: ExecBody }>(create, async ({ params, body }, reply) => {
+    const id = await containers.createExec(params.id, execOptionsOf(body));
     reply.code(201);
     return { Id: id };
   });

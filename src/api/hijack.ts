@@ -2,14 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GantryError } from '#errors/index.ts';
 import { checkedMinor, versionOf, withoutVersion } from './api-version.ts';
-import { type ExecStartBody, serveAttach, serveExec, startDetached, streamType } from './attach-streams.ts';
+import { serveAttach, serveExec, startDetached, streamType } from './attach-streams.ts';
 import { jsonOf } from './build-request.ts';
 import type { ClientSessions } from './build-sessions.ts';
 import type { ApiDeps } from './deps.ts';
 import { errorAnswer } from './error-answer.ts';
+import { serveStart, serveWholeExec } from './one-connection.ts';
 import type { Query } from './query.ts';
-import { execStartBody } from './schema/container.ts';
+import { execBody, execStartBody } from './schema/container.ts';
 import { given, mismatch } from './schema/mismatch.ts';
+import type { Schema } from './schema/schema.ts';
 import { acceptWebSocket } from './websocket.ts';
 
 const upgraded = (type: string) =>
@@ -45,6 +47,7 @@ export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions
     const attach = /^\/containers\/([^/]+)\/attach(\/ws)?$/.exec(path);
     const agent = /^\/gantry\/build\/([^/]+)\/agents\/([^/]+)$/.exec(path);
     const exec = /^\/exec\/([^/]+)\/start$/.exec(path);
+    const whole = /^\/gantry\/containers\/([^/]+)\/(exec|start)$/.exec(path);
     const takeOver = (raw: boolean) => {
       socket.write(upgraded(streamType(raw, minor)));
       return { input: socket, output: socket };
@@ -56,11 +59,14 @@ export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions
     } else if (attach !== null && request.method === 'POST')
       await serveAttach(deps, nameIn(attach[1]), query, takeOver);
     else if (exec !== null && request.method === 'POST') {
-      const options = parsed(body);
+      const options = parsed(body, execStartBody);
       if (options.Detach) {
         await startDetached(deps, nameIn(exec[1]), options);
         socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       } else await serveExec(deps, nameIn(exec[1]), options, takeOver);
+    } else if (whole !== null && request.method === 'POST') {
+      if (whole[2] === 'start') await serveStart(deps, nameIn(whole[1]), query, takeOver);
+      else await serveWholeExec(deps, nameIn(whole[1]), parsed(body, execBody), takeOver);
     } else if (agent !== null && request.method === 'POST') {
       socket.write(upgraded(streamType(true, minor)));
       buildSessions.get(agent[1] ?? '').offerAgent(nameIn(agent[2]), socket);
@@ -83,9 +89,9 @@ export function createHijackHandler(deps: ApiDeps, buildSessions: ClientSessions
 const nameIn = (part: string | undefined): string => decodeURIComponent(part ?? '');
 
 /** @throws GantryError invalid */
-function parsed(body: string): ExecStartBody {
+function parsed<T>(body: string, { json }: Schema<T>): T {
   const value = jsonOf<object>('body', body, {});
-  const wrong = mismatch(execStartBody.json, value);
+  const wrong = mismatch(json, value);
   if (wrong !== undefined) throw new GantryError('invalid', `invalid request: ${wrong}`);
-  return given(execStartBody.json, value) as ExecStartBody;
+  return given(json, value) as T;
 }

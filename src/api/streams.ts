@@ -17,11 +17,25 @@ export async function write(target: Writable, data: Uint8Array | string): Promis
   if (!target.write(data) && !target.destroyed) await Promise.race([once(target, 'drain'), once(target, 'close')]);
 }
 
-/** Joins a hijacked connection with a process's streams until the output ends or the client goes. */
+/** How the process ended, as the last frame of a connection that promises it; type 4, which Docker's streams do not have. */
+export function endFrame(end: ProcessEnd): Buffer {
+  const out = frame('stdout', Buffer.from(JSON.stringify(end)));
+  out[0] = 4;
+  return out;
+}
+
+export type ProcessEnd =
+  | { readonly StatusCode: number; readonly Error?: { readonly Message: string } }
+  | { readonly Refused: { readonly Status: number; readonly Message: string } };
+
+/**
+ * Joins a hijacked connection with a process's streams until the output ends or the client goes.
+ * @param options.end waited for and told after the output; where it fails the connection breaks off
+ */
 export async function pumpAttachment(
   connection: { readonly input: Readable; readonly output: Writable },
   io: TaskIo,
-  options: { raw: boolean; stdin: boolean; stdout: boolean; stderr: boolean },
+  options: { raw: boolean; stdin: boolean; stdout: boolean; stderr: boolean; end?: () => Promise<ProcessEnd> },
 ): Promise<void> {
   const gone = () => void io[Symbol.asyncDispose]();
   connection.output.once('close', gone);
@@ -37,6 +51,7 @@ export async function pumpAttachment(
     io.stdin.on('error', () => connection.input.resume());
     connection.input.resume();
   } else connection.input.resume();
+  let whole = false;
   try {
     for await (const { stream, data } of io.output) {
       if (connection.output.destroyed) break;
@@ -45,10 +60,18 @@ export async function pumpAttachment(
       } else if (stream === 'stdout' ? options.stdout : options.stderr)
         await write(connection.output, frame(stream, data));
     }
+    whole = true;
   } finally {
     connection.output.off('close', gone);
     await io[Symbol.asyncDispose]();
-    connection.output.end();
+    if (options.end === undefined || !whole) connection.output.end();
+  }
+  if (options.end === undefined || connection.output.destroyed) return;
+  try {
+    connection.output.end(endFrame(await options.end()));
+  } catch (error) {
+    connection.output.destroy();
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
-import type { EngineClient, WaitResult } from '#client/index.ts';
+import { type EngineClient, type HijackedConnection, resultOf, type WaitResult } from '#client/index.ts';
+import { isGantryError } from '#errors/index.ts';
 import { attachStreams } from './attached-streams.ts';
 import type { Streams } from './container-body.ts';
 import { Failure } from './failure.ts';
@@ -19,6 +20,8 @@ export interface AttachContainerOptions {
   readonly proxySignals: boolean;
   /** Starts the container; called once its streams are joined and its exit is waited for, so that nothing is missed. */
   readonly start?: () => Promise<void>;
+  /** The engine may be asked for all of it at once, which is quicker; an error of the start goes through this. */
+  readonly startFailure?: (error: unknown) => unknown;
 }
 
 /**
@@ -28,8 +31,12 @@ export interface AttachContainerOptions {
 export async function attachToContainer(
   engine: EngineClient,
   { id, tty, autoRemove }: AttachTarget,
-  { streams, detachKeys, proxySignals: proxied, start }: AttachContainerOptions,
+  { streams, detachKeys, proxySignals: proxied, start, startFailure }: AttachContainerOptions,
 ): Promise<number> {
+  if (startFailure !== undefined && !tty && (streams.stdin || streams.stdout || streams.stderr)) {
+    const code = await startOverOne(engine, id, { streams, proxied, startFailure });
+    if (code !== undefined) return code;
+  }
   const [connection, waiting] = await Promise.all([
     streams.stdin || streams.stdout || streams.stderr
       ? engine.hijack(`/containers/${id}/attach`, { query: { stream: true, ...streams } })
@@ -71,6 +78,42 @@ export async function attachToContainer(
     return StatusCode;
   } finally {
     for (const step of undo) step();
+  }
+}
+
+interface OverOne {
+  readonly streams: Streams;
+  readonly proxied: boolean;
+  readonly startFailure: (error: unknown) => unknown;
+}
+
+/** Attach, wait and start over one connection, which our own engine knows; undefined where that is not to be had. */
+async function startOverOne(
+  engine: EngineClient,
+  id: string,
+  { streams, proxied, startFailure }: OverOne,
+): Promise<number | undefined> {
+  const kill = (signal: string) => engine.json('POST', `/containers/${id}/kill`, { query: { signal } });
+  const unproxy = proxied ? proxySignals(kill) : () => {};
+  try {
+    let connection: HijackedConnection;
+    try {
+      connection = await engine.hijack(`/gantry/containers/${id}/start`, { query: { ...streams } });
+    } catch (error) {
+      if (isGantryError(error, 'not-found')) return undefined;
+      throw startFailure(error);
+    }
+    const attached = attachStreams(connection, { stdin: streams.stdin, tty: false, detachKeys: '', tellsEnd: true });
+    try {
+      await attached.done;
+      const { StatusCode, Error: failure } = resultOf(attached.end(), startFailure);
+      if (failure) writeError(`${failure.Message}\n`);
+      return StatusCode;
+    } finally {
+      attached.close();
+    }
+  } finally {
+    unproxy();
   }
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { demultiplex, type HijackedConnection } from '#client/index.ts';
+import { demultiplex, type HijackedConnection, type ProcessEnd, parseProcessEnd } from '#client/index.ts';
 import { writeError, writeOut } from './output.ts';
 import { standardInput } from './standard-input.ts';
 import { createDetachWatch, enterRawMode, isTerminal, parseDetachKeys } from './terminal.ts';
@@ -9,12 +9,16 @@ export interface AttachOptions {
   /** The process has a terminal: its output is one raw stream, ours goes into raw mode. */
   readonly tty: boolean;
   readonly detachKeys: string;
+  /** The connection promises to tell the process's end (`ProcessEnd`). */
+  readonly tellsEnd?: boolean;
 }
 
 /** A process's streams joined with ours. */
 export interface AttachedStreams {
   /** Resolves when the output has ended, or the person typed the detach keys. */
   readonly done: Promise<'ended' | 'detached'>;
+  /** The process's end, where the connection tells it after the output; known when `done` is. Else undefined. */
+  readonly end: () => ProcessEnd | undefined;
   /** Gives the terminal back; called in any case. */
   close(): void;
 }
@@ -29,10 +33,16 @@ export function attachStreams(connection: HijackedConnection, options: AttachOpt
   const detached = Promise.withResolvers<'detached'>();
   const input = options.stdin ? passInput(connection, options, detached.resolve) : undefined;
   if (!options.stdin) socket.end();
+  let end: ProcessEnd | undefined;
+  const onEnd = options.tellsEnd
+    ? (payload: string) => {
+        end = parseProcessEnd(payload);
+      }
+    : undefined;
   const output = async (): Promise<'ended'> => {
     if (options.tty) for await (const data of socket as AsyncIterable<Buffer>) writeOut(data);
     else
-      for await (const { stream, data } of demultiplex(socket as AsyncIterable<Buffer>))
+      for await (const { stream, data } of demultiplex(socket as AsyncIterable<Buffer>, onEnd))
         if (stream === 'stdout') writeOut(data);
         else writeError(data);
     return 'ended';
@@ -41,6 +51,7 @@ export function attachStreams(connection: HijackedConnection, options: AttachOpt
   done.catch(() => {}); // closed before it was awaited, where the process did not even start
   return {
     done,
+    end: () => end,
     close() {
       input?.stop();
       socket.destroy();

@@ -14,14 +14,15 @@ const json = (status: string, value: unknown) => {
   return `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`;
 };
 
+/** A process that wrote nothing and ended with 0. */
+const end = '{"StatusCode":0}';
+const whole = `HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n\x04\0\0\0\0\0\0${String.fromCharCode(end.length)}${end}`;
+
 /** What an engine answers on the way of `run` and `exec`, by the end of the path. */
 const answers: readonly (readonly [string, string])[] = [
+  ['/gantry/containers/rehearsal/exec', whole],
+  [`/gantry/containers/${id}/start`, whole],
   ['/create', json('201 Created', { Id: id, Warnings: [] })],
-  ['/exec', json('201 Created', { Id: id })],
-  ['/attach', 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'],
-  [`/exec/${id}/start`, 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'],
-  ['/start', 'HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'],
-  ['/wait', json('200 OK', { StatusCode: 0, ExitCode: 0 })],
 ];
 
 /**

@@ -262,7 +262,9 @@ async function responseError(socket: Socket, head: ResponseHead): Promise<Gantry
   } catch {
     // Not JSON: the text itself is the message.
   }
-  return new GantryError(kindOfStatus[head.status] ?? 'internal', message || `status ${head.status} ${head.reason}`, {
-    code: 'engine-response',
-  });
+  return refusal(head.status, message || `status ${head.status} ${head.reason}`);
 }
+
+/** What the engine refuses, as an error: of the kind that the status stands for. */
+export const refusal = (status: number, message: string): GantryError =>
+  new GantryError(kindOfStatus[status] ?? 'internal', message, { code: 'engine-response' });

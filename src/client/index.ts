@@ -11,6 +11,7 @@ export {
   hostOf,
 } from './engine-client.ts';
 export { demultiplex, jsonLines, type OutputChunk, textLines } from './output-streams.ts';
+export { type ProcessEnd, parseProcessEnd, resultOf } from './process-end.ts';
 export type * from './wire-shapes.ts';
 
 /** See build-context.ts, build-session.ts and key-agent.ts; loaded only by what builds. */

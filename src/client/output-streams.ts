@@ -5,15 +5,23 @@ export interface OutputChunk {
   readonly data: Buffer;
 }
 
+/** The type of the frame that tells a process's end, on connections of our own API that promise one. */
+const endType = 4;
+
 /**
  * Takes Docker's multiplexed stream apart (Engine API: ContainerAttach, "Stream format"): frames of 8 header bytes and a
  * payload. Payloads are passed on as they arrive, without waiting for a frame to be whole.
+ * @param onEnd gets the payload of the frame that tells the process's end, where one is promised
  * @throws GantryError corrupt for a header that is none, or a stream that breaks off inside a frame
  */
-export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerator<OutputChunk, void, void> {
+export async function* demultiplex(
+  source: AsyncIterable<Buffer>,
+  onEnd?: (payload: string) => void,
+): AsyncGenerator<OutputChunk, void, void> {
   let header = Buffer.alloc(0);
   let left = 0;
-  let stream: OutputChunk['stream'] = 'stdout';
+  let stream: OutputChunk['stream'] | 'end' = 'stdout';
+  const told: Buffer[] = [];
   for await (let data of source) {
     while (data.length > 0) {
       if (left === 0) {
@@ -22,20 +30,22 @@ export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerato
         data = data.subarray(take);
         if (header.length < 8) break;
         const type = header[0];
-        if (type === undefined || type > 3 || header.readUIntBE(1, 3) !== 0)
+        if (type === undefined || type > (onEnd === undefined ? 3 : endType) || header.readUIntBE(1, 3) !== 0)
           throw new GantryError('corrupt', `the output is not a multiplexed stream: header ${header.toString('hex')}`);
-        stream = type === 2 || type === 3 ? 'stderr' : 'stdout';
+        stream = type === endType ? 'end' : type === 2 || type === 3 ? 'stderr' : 'stdout';
         left = header.readUInt32BE(4);
         header = Buffer.alloc(0);
         continue;
       }
       const payload = data.subarray(0, left);
-      yield { stream, data: payload };
+      if (stream === 'end') told.push(payload);
+      else yield { stream, data: payload };
       left -= payload.length;
       data = data.subarray(payload.length);
     }
   }
   if (left > 0 || header.length > 0) throw new GantryError('corrupt', 'the output broke off inside a frame');
+  if (told.length > 0) onEnd?.(Buffer.concat(told).toString('utf8'));
 }
 
 /** A stream's lines of text, without their ends; the last may lack one. */

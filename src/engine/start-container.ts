@@ -136,10 +136,19 @@ async function prepare(
     ),
   );
   live.task = task;
-  await spans.measure('network.connect', ['veth', 'address', 'route', 'port map elements'], () =>
-    connectEndpoints(context, container, endpoints, task.pid),
-  );
-  for (const pending of live.pending.splice(0)) pending.bind(await task.attach());
+  await Promise.all([
+    ...live.pending.splice(0).map(async (pending) => {
+      try {
+        pending.bind(await task.attach());
+      } catch (error) {
+        pending.bind(undefined);
+        throw error;
+      }
+    }),
+    spans.measure('network.connect', ['veth', 'address', 'route', 'port map elements'], () =>
+      connectEndpoints(context, container, endpoints, task.pid),
+    ),
+  ]);
   return task;
 }
 

@@ -1,4 +1,4 @@
-import type { EngineClient } from '#client/index.ts';
+import { type EngineClient, type HijackedConnection, resultOf } from '#client/index.ts';
 import { isGantryError } from '#errors/index.ts';
 import { attachStreams } from '../attached-streams.ts';
 import { defineCommand } from '../command.ts';
@@ -32,20 +32,24 @@ export const command = defineCommand({
     if (tty && stdin && !isTerminal(0)) throw new Failure('the input device is not a TTY', 1);
     const size = tty ? windowSize() : undefined;
     const consoleSize = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] };
-    const { Id } = await engine.json<{ Id: string }>('POST', `/containers/${encodeURIComponent(name)}/exec`, {
-      json: {
-        User: values.user,
-        Privileged: values.privileged,
-        Tty: tty,
-        AttachStdin: stdin,
-        AttachStdout: attach,
-        AttachStderr: attach,
-        Env: environmentOf(values['env-file'], values.env, process.env),
-        WorkingDir: values.workdir,
-        Cmd: words,
-        ...consoleSize,
-      },
-    });
+    const path = `/containers/${encodeURIComponent(name)}/exec`;
+    const json = {
+      User: values.user,
+      Privileged: values.privileged,
+      Tty: tty,
+      AttachStdin: stdin,
+      AttachStdout: attach,
+      AttachStderr: attach,
+      Env: environmentOf(values['env-file'], values.env, process.env),
+      WorkingDir: values.workdir,
+      Cmd: words,
+      ...consoleSize,
+    };
+    if (attach && !tty) {
+      const whole = await wholeExec(engine, path, json);
+      if (whole !== undefined) return await codeOver(whole, stdin);
+    }
+    const { Id } = await engine.json<{ Id: string }>('POST', path, { json });
     if (!attach) {
       await engine.json('POST', `/exec/${Id}/start`, { json: { Detach: true, Tty: tty } });
       return 0;
@@ -70,6 +74,27 @@ export const command = defineCommand({
     }
   },
 });
+
+/** Made, started and waited for over one connection, which our own engine knows; undefined where that is not to be had. */
+async function wholeExec(engine: EngineClient, path: string, json: object): Promise<HijackedConnection | undefined> {
+  try {
+    return await engine.hijack(`/gantry${path}`, { json });
+  } catch (error) {
+    // Also where there is no such container: that is said the usual way.
+    if (!isGantryError(error, 'not-found')) throw error;
+    return undefined;
+  }
+}
+
+async function codeOver(connection: HijackedConnection, stdin: boolean): Promise<number> {
+  const attached = attachStreams(connection, { stdin, tty: false, detachKeys: '', tellsEnd: true });
+  try {
+    await attached.done;
+    return resultOf(attached.end()).StatusCode;
+  } finally {
+    attached.close();
+  }
+}
 
 /** The code that a process ends with. Our engine answers when it ends, so that nothing is to be asked then; others are asked. */
 async function exitCodeOf(engine: EngineClient, id: string, ended: Promise<unknown>): Promise<number> {

@@ -38,11 +38,12 @@ export const command = defineCommand({
     } catch (error) {
       throw runFailure(calledAs, error);
     }
+    const startFailure = (error: unknown) => runFailure(calledAs, error, startExitCode(messageOf(error)));
     const start = async () => {
       try {
         await engine.json('POST', `/containers/${id}/start`);
       } catch (error) {
-        throw runFailure(calledAs, error, startExitCode(messageOf(error)));
+        throw startFailure(error);
       }
       if (values.trace) spans = await trace(context, id);
     };
@@ -60,6 +61,8 @@ export const command = defineCommand({
         detachKeys: values['detach-keys'] || config.detachKeys || '',
         proxySignals: values['sig-proxy'],
         start,
+        // The spans are asked for while the container is still there.
+        ...(values.trace ? {} : { startFailure }),
       },
     );
     writeError(spans);
