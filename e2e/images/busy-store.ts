@@ -1,5 +1,6 @@
 // A process of its own that does to a store what an engine does, one thing after the other, until it is killed:
-// `node busy-store.ts ROOT REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`.
+// `node busy-store.ts ROOT REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`; before, where
+// a kill leaves it open: `? NAME` is being removed, `~ NAME` is being given to another image.
 import { createReadStream, readdirSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -36,6 +37,7 @@ const loads = async () => {
 };
 const rootfs = await tarOf({ 'bin/one': 'one', 'etc/large': Buffer.alloc(400_000, 'x') });
 const imports = async () => {
+  tell('~ rootfs:latest');
   const { id } = await images.import(Readable.from([random() < 0.5 ? rootfs : gzipSync(rootfs)]), {
     reference: 'rootfs',
   });
