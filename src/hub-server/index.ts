@@ -58,6 +58,9 @@ async function serve(argv: readonly string[]): Promise<number> {
     process.stdout.write(options.help);
     return 0;
   }
+  // Read by libuv when its pool is first used. Threads that wait for the disk must not hold up all that opens and writes
+  // a file, and syncs that are underway at once share a commit of the file system's journal.
+  process.env.UV_THREADPOOL_SIZE ??= '16';
   const hub = await startHub(options, (level, text, fields) => {
     if (levels.indexOf(level) > levels.indexOf(options.logLevel)) return;
     const time = new Date().toISOString();

@@ -3,10 +3,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 
-const small = 16 << 10;
+const small = 8 << 10;
 const large = 1 << 20;
 /** How many transfers may read in large steps at once; the others read in small ones. */
-const largeAtOnce = 16;
+const largeAtOnce = 8;
 
 /** Buffers that are used again and again, so that a thousand transfers leave nothing for the collector. */
 interface Buffers {

@@ -227,6 +227,8 @@ async function copyIn(
   let size = 0;
   let received = progress.offset;
   let writing: Promise<void> | undefined;
+  /** Fulfilled when what waits is taken, so that more may come while the store works at it; rejected as `writing` is. */
+  let taken = Promise.withResolvers<void>();
 
   /** Writes what waits, and hashes it while the store works, until nothing waits. */
   const write = async (): Promise<void> => {
@@ -234,6 +236,8 @@ async function copyIn(
       const [batch, length] = [waiting, size];
       waiting = [];
       size = 0;
+      taken.resolve();
+      taken = Promise.withResolvers();
       const written = writer.write(batch, length);
       const follows = work.hashed === progress.offset;
       if (follows) for (const chunk of batch) work.hash.update(chunk);
@@ -260,9 +264,13 @@ async function copyIn(
       size += chunk.length;
       if (writing === undefined) {
         writing = write();
-        writing.catch(() => undefined); // it is awaited before the next of it waits too long, and at the end
+        // It is awaited at the end, and before then by whoever waits for room.
+        writing.catch((error: unknown) => {
+          taken.promise.catch(() => undefined);
+          taken.reject(error);
+        });
       }
-      if (size >= mostWaiting) await writing;
+      if (size >= mostWaiting) await taken.promise;
     }
   } catch (error) {
     await settle();
