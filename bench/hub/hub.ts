@@ -8,6 +8,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { gantryProgram, run, startService, stopProcess, until } from '../../e2e/harness/program.ts';
 
 const seconds = Number(process.argv[2] ?? 4);
+/** Which comparisons are made; what the hub is measured alone with always is. */
+const only = new RegExp(process.argv[3] ?? '');
 const registryProgram = '/usr/bin/docker-registry';
 for (const program of [registryProgram, '/usr/bin/wrk'])
   if (!existsSync(program)) {
@@ -164,6 +166,7 @@ try {
   }
 
   const compare = async (what: string, unit: string, wanted: string, measure: (one: Contender) => Promise<number>) => {
+    if (!only.test(what)) return;
     const results = contenders.map(() => [] as number[]);
     for (let round = 0; round < 3; round++)
       for (const [i, contender] of contenders.entries()) results[i]?.push(await measure(contender));
