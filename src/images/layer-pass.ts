@@ -76,6 +76,7 @@ export async function streamLayer(pass: LayerStream): Promise<StreamedLayer> {
         yield step;
         await written;
         pass.onBytes?.(received);
+        collector.passed(step.length);
       }
     } catch (error) {
       broken = { error: outOfSpace(error) };

@@ -27,6 +27,9 @@ const BUFFERS_AHEAD = 2;
 /** A thread that has had nothing to do for so long is ended: it holds ten megabytes. */
 const RETIRES_AFTER_MS = 5_000;
 
+/** What a worker makes is a few small objects for each entry, most of which die at once. */
+const maxYoungGenerationSizeMb = 4;
+
 interface PoolWorker {
   readonly worker: Worker;
   retirement: NodeJS.Timeout | undefined;
@@ -107,7 +110,9 @@ export function startExtraction(job: UnpackJob): Extraction {
 }
 
 function addWorker(): PoolWorker {
-  const worker = new Worker(new URL(workerFile, import.meta.url));
+  const worker = new Worker(new URL(workerFile, import.meta.url), {
+    resourceLimits: { maxYoungGenerationSizeMb },
+  });
   const added: PoolWorker = { worker, retirement: undefined, extractions: new Map() };
   worker.on('message', (message: FromWorker) => added.extractions.get(message.id)?.(message));
   worker.on('error', (error) => {
