@@ -57,6 +57,7 @@ async function sh(
   };
   child.stdout.on('data', take);
   child.stderr.on('data', take);
+  child.stdin.on('error', () => undefined); // a command may end without reading
   child.stdin.end(options.input ?? '');
   const code = await new Promise<number>((done) => child.once('close', (c) => done(c ?? 1)));
   const seconds = (performance.now() - began) / 1000;

@@ -21,6 +21,11 @@ const broken = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT']);
 export function killedDaemon(engine: Engine): KilledDaemon {
   let deaths = 0;
   let alive = true;
+  let gone = false;
+  /** Where no daemon comes any more nobody waits for one. */
+  const mustCome = () => {
+    if (gone) throw new Error('the daemon did not start again');
+  };
   const command: KilledDaemon['command'] = async (args, options) => {
     const before = deaths;
     const outcome = await engine.gantry(args, options);
@@ -32,7 +37,10 @@ export function killedDaemon(engine: Engine): KilledDaemon {
       alive = false;
       deaths++;
       await engine.kill('SIGKILL');
-      await engine.restart();
+      await engine.restart().catch((error: unknown) => {
+        gone = true;
+        throw error;
+      });
       alive = true;
     },
     async call(method, path, body) {
@@ -41,6 +49,7 @@ export function killedDaemon(engine: Engine): KilledDaemon {
           return await engine.api(method, path, body);
         } catch (error) {
           if (!broken.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+          mustCome();
           await sleep(20);
         }
     },
@@ -49,6 +58,7 @@ export function killedDaemon(engine: Engine): KilledDaemon {
       for (;;) {
         const outcome = await command(args);
         if (outcome !== undefined) return outcome;
+        mustCome();
         await sleep(20);
       }
     },

@@ -38,7 +38,7 @@ export async function serveAttach(
   const io = await containers.attach(name);
   const connection = open(raw);
   if (asked('logs') && container.logPath !== undefined && (options.stdout || options.stderr))
-    for await (const record of containers.logs(name, { stdout: options.stdout, stderr: options.stderr }))
+    for await (const record of await containers.logs(name, { stdout: options.stdout, stderr: options.stderr }))
       await write(connection.output, raw ? record.text : frame(record.stream, record.text));
   // Only what was, unless the stream is asked for; the CLI and the SDKs always do.
   if (query.stream !== undefined && !asked('stream')) {

@@ -108,7 +108,7 @@ export function containerStreamsApi(routes: Routes, deps: ApiDeps): void {
     const tail =
       query.tail === undefined || query.tail === 'all' || query.tail === '' ? undefined : integer('tail', query.tail);
     const [since, until] = [time(query.since), time(query.until)];
-    const records = containers.logs(params.id, {
+    const records = await containers.logs(params.id, {
       stdout,
       stderr,
       follow: isSet(query.follow),

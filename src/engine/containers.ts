@@ -80,12 +80,12 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     },
     connectNetwork: (network, nameOrId, request) => connectNetwork(context, network, nameOrId, request),
     disconnectNetwork: (network, nameOrId) => disconnectNetwork(context, network, nameOrId),
-    logs(nameOrId, logsOptions) {
+    async logs(nameOrId, logsOptions) {
       const { id, logPath, state, options: asked } = store.find(nameOrId);
       if (logPath === undefined || !isReadable(loggingOf(asked)))
         throw new GantryError('unsupported', 'configured logging driver does not support reading');
       const runs = state.status === 'running' || state.status === 'paused';
-      return readLogs(logPath, logsOptions, runs ? lives.of(id).exited.promise : Promise.resolve());
+      return await readLogs(logPath, logsOptions, runs ? lives.of(id).exited.promise : Promise.resolve());
     },
     async top(nameOrId) {
       const rows = await Promise.all((await context.runningTask(nameOrId).task.pids()).map(readProcess));

@@ -315,8 +315,11 @@ export interface Containers {
   /** Puts a container into one more network, at once if it runs. @throws GantryError not-found, forbidden, invalid, conflict */
   connectNetwork(network: string, nameOrId: string, request: NetworkRequest): Promise<void>;
   disconnectNetwork(network: string, nameOrId: string): Promise<void>;
-  /** @throws GantryError at once: not-found, unsupported (a driver that cannot be read) */
-  logs(nameOrId: string, options: LogsOptions): AsyncIterable<LogRecord>;
+  /**
+   * Resolves once the log is open: a removal that comes after takes nothing from who reads.
+   * @throws GantryError not-found, unsupported (a driver that cannot be read)
+   */
+  logs(nameOrId: string, options: LogsOptions): Promise<AsyncIterable<LogRecord>>;
   top(nameOrId: string): Promise<readonly ProcessRow[]>;
   /** What it takes of the host now. @throws GantryError not-found, conflict (code `not-running`) */
   stats(nameOrId: string): Promise<ContainerStats>;

@@ -96,7 +96,9 @@ export function ensureBridge(socket: NetlinkSocket, { name, mark, mac, mtu, ipv4
   const links = listLinks(socket);
   refuseForeignLink(links, name, mark);
   const about = `making the bridge ${name}`;
-  if (!links.some((link) => link.name === name)) socket.request([rtnetlink.createBridge({ name, mac, mtu })], about);
+  // Its mark comes in the same system call: whoever is killed leaves no bridge that nobody knows.
+  if (!links.some((link) => link.name === name))
+    socket.request([rtnetlink.createBridge({ name, mac, mtu }), rtnetlink.setLink(name, { alias: mark })], about);
   // Before the first packet: the bridge believes no router (CVE-2020-13401), and may route 127.0.0.0/8 (see the table's
   // chain `loopback`).
   setSysctl(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');

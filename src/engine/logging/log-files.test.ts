@@ -16,7 +16,9 @@ test('readLogs reads rotated files oldest first, counts a tail over all, and ski
     await writeFile(`${path}.1`, line('two') + line('three'));
     await writeFile(path, `${line('four')}{"log":"to`);
     const read = async (more: object) =>
-      (await Array.fromAsync(readLogs(path, { ...all, ...more }, Promise.resolve()))).map((r) => r.text.toString());
+      (await Array.fromAsync(await readLogs(path, { ...all, ...more }, Promise.resolve()))).map((r) =>
+        r.text.toString(),
+      );
     assert.deepEqual(await read({}), ['one\n', 'two\n', 'three\n', 'four\n']);
     assert.deepEqual(await read({ tail: 2 }), ['three\n', 'four\n']);
     assert.deepEqual(await read({ stdout: false }), []);
@@ -31,7 +33,7 @@ test('readLogs follows across a rotation until the process has ended', async () 
     const path = `${directory}/x.log`;
     await writeFile(path, line('before'));
     const ended = Promise.withResolvers<void>();
-    const records = readLogs(path, { ...all, follow: true }, ended.promise);
+    const records = await readLogs(path, { ...all, follow: true }, ended.promise);
     const next = async () => (await records.next()).value?.text.toString();
     assert.equal(await next(), 'before\n');
     await appendFile(path, line('while'));

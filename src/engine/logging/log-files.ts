@@ -128,6 +128,8 @@ async function* linesOf({ handle, identity }: OpenFile, from: number): AsyncGene
 export interface FollowOptions {
   /** Where to begin; the oldest line where that is rotated away. */
   readonly from?: LogPosition;
+  /** The oldest file, open already; closed in the end. Without `from`. */
+  readonly oldest?: OpenFile | undefined;
   /** Go on at the end of what is there, until this resolves and the rest is read. */
   readonly until?: Promise<unknown>;
   readonly signal?: AbortSignal;
@@ -136,7 +138,7 @@ export interface FollowOptions {
 /** Every line in order, over all rotations; `caughtUp` whenever nothing more is there for now. */
 export async function* followLog(
   path: string,
-  { from, until, signal }: FollowOptions,
+  { from, oldest, until, signal }: FollowOptions,
 ): AsyncGenerator<PlacedRecord | 'caughtUp'> {
   let over = until === undefined;
   let wake = Promise.withResolvers<void>();
@@ -153,12 +155,12 @@ export async function* followLog(
     watching.on('error', stop);
     watcher.defer(() => watching.close());
   }
-  let file: OpenFile | undefined;
+  let file = oldest;
   let offset = 0;
   try {
     const files = from === undefined ? [] : await listFiles(path);
     const known = files.findIndex(({ identity }) => identity === from?.file);
-    file = await openNext(path, known > 0 ? files[known - 1]?.identity : undefined);
+    file ??= await openNext(path, known > 0 ? files[known - 1]?.identity : undefined);
     if (file !== undefined && file.identity === from?.file) offset = from.offset;
     for (;;) {
       if (signal?.aborted) return;
@@ -186,11 +188,23 @@ export async function* followLog(
   }
 }
 
-/** Reads a container's log: what is there, and with `follow` on until `ended` resolves and the rest is read. */
-export async function* readLogs(
+/**
+ * Reads a container's log: what is there, and with `follow` on until `ended` resolves and the rest is read. Resolves once it
+ * is open: a removal that comes after takes nothing from who reads. The reader must read, or the file stays open.
+ */
+export async function readLogs(
   path: string,
   options: LogsOptions,
   ended: Promise<unknown>,
+): Promise<AsyncGenerator<LogRecord>> {
+  return selected(path, options, ended, await openNext(path, undefined));
+}
+
+async function* selected(
+  path: string,
+  options: LogsOptions,
+  ended: Promise<unknown>,
+  oldest: OpenFile | undefined,
 ): AsyncGenerator<LogRecord> {
   const { since, until, tail, follow } = options;
   const wanted = ({ stream, time }: LogRecord) =>
@@ -205,7 +219,7 @@ export async function* readLogs(
     limit.defer(() => clearTimeout(timer));
   }
   let held: LogRecord[] | undefined = tail === undefined ? undefined : [];
-  const lines = followLog(path, { ...(follow ? { until: ended } : {}), signal: AbortSignal.any(signals) });
+  const lines = followLog(path, { oldest, ...(follow ? { until: ended } : {}), signal: AbortSignal.any(signals) });
   for await (const line of lines) {
     if (line === 'caughtUp') {
       if (held !== undefined && tail !== undefined && tail > 0) yield* held.slice(-tail);
