@@ -1,4 +1,4 @@
-// The engine under everything at once, while its daemon is killed again and again. GANTRY_SOAK_SECONDS says how long (40
+// The engine under everything at once, while its daemon is killed again and again. GANTRY_SOAK_SECONDS says how long (20
 // by default), GANTRY_SOAK_SEED repeats what a seed found.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { createRandom, type Random } from './random.ts';
 import { type KilledDaemon, killedDaemon } from './sure-calls.ts';
 import { openFiles, ownMemory, tracesOf } from './traces.ts';
 
-const seconds = Number(process.env.GANTRY_SOAK_SECONDS || 40);
+const seconds = Number(process.env.GANTRY_SOAK_SECONDS || 20);
 const seed = Number(process.env.GANTRY_SOAK_SEED || Date.now() % 2 ** 31);
 const actors: Readonly<Record<string, Actor>> = { writes, attaches, executes, kills, connects, prunes };
 
