@@ -51,7 +51,9 @@ void client_flush(struct client *client) {
     return;
   }
   if (client->leaving && bytes_length(&client->out) == 0) {
-    client_drop(client);
+    // Closed by the client: what it sends meanwhile would break its connection, and with it what it has not read yet.
+    shutdown(client->fd, SHUT_WR);
+    client->moved_at = monotonic_ms();
     return;
   }
   if (bytes_length(&client->out) < before || before == 0) client->moved_at = monotonic_ms();
@@ -81,7 +83,8 @@ void clients_drop_stalled(struct shim *shim, long long now) {
   for (int i = 0; i < MAX_CLIENTS; i++) {
     struct client *client = &shim->clients[i];
     size_t limit = shim->finished ? 0 : CLIENT_OUT_LIMIT;
-    if (client->fd >= 0 && bytes_length(&client->out) > limit && now - client->moved_at >= shim->stall_ms) client_drop(client);
+    bool waited_for = client->leaving || bytes_length(&client->out) > limit;
+    if (client->fd >= 0 && waited_for && now - client->moved_at >= shim->stall_ms) client_drop(client);
   }
 }
 
@@ -93,6 +96,7 @@ void client_read(struct shim *shim, struct client *client) {
     client_drop(client);
     return;
   }
+  if (client->leaving) return;
   client->in.end += (size_t)length;
   struct frame frame;
   while (client->fd >= 0 && bytes_length(&client->in) >= sizeof frame) {

@@ -39,7 +39,8 @@ static int next_timeout(const struct shim *shim, long long now) {
   }
   for (int i = 0; i < MAX_CLIENTS; i++) {
     const struct client *client = &shim->clients[i];
-    if (client->fd < 0 || bytes_length(&client->out) <= (shim->finished ? 0 : CLIENT_OUT_LIMIT)) continue;
+    bool waited_for = client->leaving || bytes_length(&client->out) > (shim->finished ? 0 : CLIENT_OUT_LIMIT);
+    if (client->fd < 0 || !waited_for) continue;
     long long left = client->moved_at + shim->stall_ms - now;
     if (left < 0) left = 0;
     if (timeout < 0 || left < timeout) timeout = left;

@@ -16,7 +16,7 @@ enum process_state { PROCESS_CREATED, PROCESS_RUNNING, PROCESS_EXITED };
 struct client {
   int fd;  // -1: the place is free
   bool attached;
-  bool leaving;            // told all; dropped once it has taken it
+  bool leaving;            // told all; dropped once it closes its side
   struct bytes in, out;
   int wait_id, start_id;   // of the request that waits for an answer, or NOBODY
   long long moved_at;      // when it last took a byte, or had none to take

@@ -46,6 +46,9 @@ export async function stopContainer(
     await task.kill(9).catch(ifGone);
     await gone;
   }
+  // It ended by itself at the same moment, and its policy took it for that.
+  if (options.byUser !== false && store.all().find(({ id }) => id === found.id)?.state.status === 'restarting')
+    return await stopContainer(context, found.id, options);
   context.tell(found, 'stop');
   return true;
 }
