@@ -44,10 +44,12 @@ test('an exec runs on the processors it is given', async () => {
   await using bench = new Workbench();
   const task = await bench.create(['sleep', '60']);
   await task.start();
+  let count = 0;
   const allowed = async (execCPUAffinity: object) => {
+    const id = `e${count++}`;
     const exec = await task.exec({
-      id: 'e',
-      directory: bench.taskDirectory('e'),
+      id,
+      directory: bench.taskDirectory(id),
       process: bench.process(['grep', 'Cpus_allowed_list', '/proc/self/status'], { execCPUAffinity }),
       stdio: { terminal: false, stdin: false },
     });
