@@ -1,7 +1,7 @@
 // Makes a fresh clone ready: npm dependencies (with the pinned Node), the native parts, and the Debian packages a task
 // needs. Runs on the distribution's Node 20; then hands over: setup.mjs [--for lab|test|check] [-- program args…]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -51,14 +51,14 @@ const packages = {
 const say = (text) => process.stderr.write(`${text}\n`);
 const run = (program, args, options = {}) => execFileSync(program, args, { stdio: ['ignore', 2, 2], ...options });
 
-if (
-  !existsSync('node_modules/.package-lock.json') ||
-  statSync('node_modules/.package-lock.json').mtimeMs < statSync('package-lock.json').mtimeMs - 1
-) {
+// What node_modules was made from: a date would lie after a checkout, or where a copy shares its files.
+const installedFrom = 'node_modules/.gantry-package-lock.json';
+const lock = readFileSync('package-lock.json');
+if (!existsSync(installedFrom) || !readFileSync(installedFrom).equals(lock)) {
   say('setup: npm ci (dependencies, and the pinned Node as a package)');
   // --force: one of the two pinned Nodes is for the other processor; npm leaves it out.
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
-  execFileSync('touch', ['node_modules/.package-lock.json']);
+  writeFileSync(installedFrom, lock);
 }
 const compiler = spawnSync('cc', ['--version']);
 const wanted = {

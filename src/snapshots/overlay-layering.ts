@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import { closeFd, openDirectory, removeTree } from '#linux/index.ts';
 import type { Mount } from '#oci/index.ts';
@@ -93,8 +94,9 @@ const overlayMount = (options: readonly string[]): readonly Mount[] => [
  * was written, synced or not, so the mark may be taken away.
  */
 async function forgetVolatileMount(directory: string): Promise<void> {
-  if (!existsSync(`${directory}/work/work/incompat`)) return;
-  const fd = openDirectory(`${directory}/work/work`);
+  const kernelsOwn = join(directory, 'work', 'work');
+  if (!existsSync(`${kernelsOwn}/incompat`)) return;
+  const fd = openDirectory(kernelsOwn);
   try {
     await removeTree(fd, 'incompat');
   } finally {
