@@ -7,7 +7,7 @@ export interface SmallDisk extends Disposable {
   readonly path: string;
   /** What the kernel does when it finds the disk broken: from now on nothing can be written. */
   break(): void;
-  /** As after a start of the machine: mounted anew, checked before. Nothing may use it. */
+  /** As after a start of the machine: mounted anew, checked before. @throws Error "busy" while something uses it: again then */
   repair(): void;
 }
 
@@ -38,7 +38,9 @@ export function smallDisk(megabytes: number): SmallDisk {
     path,
     break: () => run('sh', '-c', `echo 1 > /sys/fs/ext4/${device()}/trigger_fs_error`),
     repair() {
-      unmount();
+      if (spawnSync('mountpoint', ['-q', path]).status === 0) unmount();
+      // Mount namespaces of processes that were killed hold it a little longer than they live.
+      if (run('losetup', '-j', image).length > 0) throw new Error('busy: its loop device is still in use');
       // 1: what was wrong is mended (fsck(8)).
       const { status, stdout } = spawnSync('e2fsck', ['-fy', image], { encoding: 'utf8' });
       if (status !== 0 && status !== 1) throw new Error(`e2fsck ended with ${status}: ${stdout}`);
