@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -78,6 +79,10 @@ func main() {
 		}
 		fmt.Fprintf(w, "%d notes with %d letters\n", notes, letters)
 	})
+	socket, err := net.Listen("tcp", ":8081")
+	if err != nil {
+		log.Fatal(err)
+	}
 	log.Print("listening on port 8081")
-	log.Fatal(http.ListenAndServe(":8081", nil))
+	log.Fatal(http.Serve(socket, nil))
 }
