@@ -178,6 +178,16 @@ export function storageSuite(name: string, open: (t: TestContext) => Promise<Ope
     assert.equal((await uploads.finish(upload, digestOf('abcdef'))).size, 6);
   });
 
+  of('a chunk that was refused keeps its connection, whatever is asked of the upload next', async (storage) => {
+    const { uploads, target } = await registryOn(storage);
+    const upload = await uploads.begin(target);
+    const refused = new Readable({ read() {} });
+    refused.push('abc');
+    await assert.rejects(uploads.append(upload, refused, { start: 0, end: 1 }), { code: 'size-invalid' });
+    assert.equal(await uploads.append(upload, Readable.from([Buffer.from('ab')]), { start: 0, end: 1 }), 2);
+    assert.equal(refused.destroyed, false);
+  });
+
   of('an upload in pieces of any size is what was sent; a chunk that fails leaves nothing', async (storage) => {
     const registry = await registryOn(storage);
     const { uploads, target, store } = registry;

@@ -54,7 +54,8 @@ interface Work {
   /** Of the first `hashed` bytes; made anew where it is behind. */
   hash: Hash;
   hashed: number;
-  current: AbortController;
+  /** Of the newest request, while it is at work: one that was answered has given its connection back. */
+  current: AbortController | undefined;
   done: Promise<unknown>;
 }
 
@@ -86,11 +87,11 @@ export function createUploads({
   const exclusive = <T>({ id, target }: Upload, body: (work: Work, signal: AbortSignal) => Promise<T>): Promise<T> => {
     let work = works.get(id);
     if (work === undefined) {
-      work = { hash: createHash('sha256'), hashed: 0, current: new AbortController(), done: Promise.resolve() };
+      work = { hash: createHash('sha256'), hashed: 0, current: undefined, done: Promise.resolve() };
       works.set(id, work);
     }
     const mine = work;
-    mine.current.abort();
+    mine.current?.abort();
     const controller = new AbortController();
     mine.current = controller;
     const run = mine.done
@@ -98,6 +99,9 @@ export function createUploads({
       .then(async () => {
         await find(target, id);
         return await body(mine, controller.signal);
+      })
+      .finally(() => {
+        if (mine.current === controller) mine.current = undefined;
       });
     mine.done = run;
     return run;
