@@ -59,6 +59,22 @@ describe('what becomes of containers when the engine goes and comes', () => {
     await ok('rm', 'hasty');
   });
 
+  test('a stop or a removal while they start again is the last word', async () => {
+    const names = Array.from({ length: 6 }, (_, n) => `again-${n}`);
+    for (const name of names) await ok('run', '-d', '--name', name, '--restart', 'always', 'busybox', 'true');
+    for (const name of names) await until(async () => ((await inspect(name)).RestartCount >= 2 ? true : undefined));
+    const without = await engine.gantry(['rm', 'again-0']);
+    assert.match(
+      without.stderr,
+      /container is (restarting|running): stop the container before removing or force remove/,
+    );
+    await Promise.all(names.slice(0, 4).map((name) => ok('stop', name)));
+    await Promise.all(names.slice(4).map((name) => ok('rm', '-f', name)));
+    for (const name of names.slice(0, 4)) assert.equal(await status(name), 'exited', name);
+    assert.equal(await ok('ps', '-aq', '--filter', 'name=again-4', '--filter', 'name=again-5'), '');
+    await ok('rm', ...names.slice(0, 4));
+  });
+
   test('a new name is found by others at once, and the old one is not', async () => {
     await ok('network', 'create', 'renaming');
     await ok(

@@ -61,7 +61,9 @@ export function scheduleRestart(context: Context, id: string, delayMs: number): 
     const container = store.get(id);
     if (container?.state.status !== 'restarting') return;
     store.settle({ ...container, restartCount: container.restartCount + 1 });
-    startContainer(context, id).catch((error: unknown) => options.onError(error, `restarting container ${id}`));
+    startContainer(context, id, { byPolicy: true }).catch((error: unknown) =>
+      options.onError(error, `restarting container ${id}`),
+    );
   }, delayMs);
   live.restart = { timer, cancel };
 }

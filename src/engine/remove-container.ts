@@ -15,23 +15,26 @@ export async function removeContainer(
   const found = store.find(nameOrId);
   const { id } = found;
   const { status } = found.state;
-  if (status === 'running' || status === 'paused') {
+  if (status === 'running' || status === 'paused' || status === 'restarting') {
     if (!force)
       throw new GantryError(
         'conflict',
         `cannot remove container "${found.name}": container is ${status}: stop the container before removing or force remove`,
         { code: 'running' },
       );
+  }
+  if (status === 'running' || status === 'paused') {
     store.settle({ ...found, stoppedByUser: true });
     const gone = lives.of(id).exited.promise;
     await killIfAlive(lives.of(id).task);
     await gone;
   }
-  await context.forwarding.finish(id);
-  await lives.exclusive(id, async () => {
+  const removed = await lives.exclusive(id, async () => {
     const container = store.get(id);
-    if (container === undefined) return; // auto-removed meanwhile
+    if (container === undefined) return true; // auto-removed meanwhile
     const live = lives.of(id);
+    if (live.task !== undefined) return false; // started meanwhile
+    await context.forwarding.finish(id);
     live.restart?.cancel();
     for (const pending of live.pending.splice(0)) pending.bind(undefined);
     const removeFiles = await driver.hideDiff(id);
@@ -55,7 +58,9 @@ export async function removeContainer(
     await removeFiles();
     rmSync(context.taskDirectory(id), { recursive: true, force: true });
     rmSync(context.home(id), { recursive: true, force: true });
+    return true;
   });
+  if (!removed) await removeContainer(context, id, { force, volumes: andVolumes });
 }
 
 /** SQLITE_FULL (sqlite.org/rescode.html). */

@@ -24,6 +24,8 @@ import { fillVolumes } from './volume-copy-up.ts';
 
 interface StartOptions {
   readonly signal?: AbortSignal;
+  /** Its restart policy asks for it: no start where somebody stopped or removed it meanwhile. */
+  readonly byPolicy?: boolean;
 }
 
 /** Starts a container. Resolves once its process has been exec'd; false where it runs already. */
@@ -31,6 +33,7 @@ export async function startContainer(context: Context, nameOrId: string, options
   const { store, lives } = context;
   const { id } = store.find(nameOrId);
   return lives.exclusive(id, async () => {
+    if (options.byPolicy === true && store.get(id)?.state.status !== 'restarting') return false;
     const container = store.find(id);
     const { status } = container.state;
     if (status === 'running') return false;

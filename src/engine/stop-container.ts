@@ -22,14 +22,8 @@ export async function stopContainer(
   const found = store.find(nameOrId);
   const live = lives.of(found.id);
   const number = signalNumber(options.signal ?? found.resolved.stopSignal);
-  if (found.state.status === 'restarting') {
-    live.restart?.cancel();
-    store.settle({ ...found, stoppedByUser: true, state: { ...found.state, status: 'exited' } });
-    live.exited.resolve({ exitCode: found.state.exitCode });
-    live.exited = Promise.withResolvers();
-    context.tell(found, 'stop');
-    return true;
-  }
+  if (found.state.status === 'restarting')
+    return (await endRestarts(context, found.id)) || (await stopContainer(context, found.id, options));
   const { task } = live;
   if (task === undefined || (found.state.status !== 'running' && found.state.status !== 'paused')) return false;
   if (options.byUser !== false) store.settle({ ...found, stoppedByUser: true });
@@ -51,6 +45,21 @@ export async function stopContainer(
     return await stopContainer(context, found.id, options);
   context.tell(found, 'stop');
   return true;
+}
+
+/** False where it runs again, or was removed, before it could be told. */
+async function endRestarts({ lives, store, tell }: Context, id: string): Promise<boolean> {
+  return await lives.exclusive(id, async () => {
+    const container = store.find(id);
+    if (container.state.status !== 'restarting') return false;
+    const live = lives.of(id);
+    live.restart?.cancel();
+    store.settle({ ...container, stoppedByUser: true, state: { ...container.state, status: 'exited' } });
+    live.exited.resolve({ exitCode: container.state.exitCode });
+    live.exited = Promise.withResolvers();
+    tell(container, 'stop');
+    return true;
+  });
 }
 
 /** Any signal to the first process. @throws GantryError conflict (code `not-running`), invalid signal */
