@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
+import { until } from '../harness/program.ts';
 
 interface Row {
   readonly Id: string;
@@ -197,6 +199,65 @@ describe('the API', () => {
     assert.deepEqual(shown, given);
     await remove('back');
     await engine.api('DELETE', '/volumes/back');
+  });
+
+  test('a network that is disabled, a shell for the health check, instructions for builds upon it', async () => {
+    await create('apart', {
+      NetworkDisabled: true,
+      Cmd: ['sh', '-c', 'exec sleep 1000'],
+      Shell: ['/bin/echo', 'checked by'],
+      OnBuild: ['RUN echo later'],
+      Healthcheck: { Test: ['CMD-SHELL', 'the line'], Interval: 20_000_000, Retries: 1 },
+      HostConfig: { KernelMemoryTCP: 8 << 20 },
+    });
+    await act('apart', 'start');
+    const { Config, HostConfig, State } = (await inspect('apart')) as unknown as Record<
+      string,
+      Record<string, unknown>
+    >;
+    assert.deepEqual(
+      [Config?.NetworkDisabled, Config?.OnBuild, Config?.Shell?.toString()],
+      [...[true, ['RUN echo later'], '/bin/echo,checked by']],
+    );
+    assert.ok(HostConfig?.KernelMemoryTCP === 8 << 20 || HostConfig?.KernelMemoryTCP === undefined); // not of cgroup v2
+    assert.equal(readdirSync(`/proc/${State?.Pid}/root/sys/class/net`).join(), 'lo');
+    const line = await until(async () => {
+      const { State: now } = (await inspect('apart')) as unknown as {
+        State: { Health: { Log: { Output: string }[] } };
+      };
+      return now.Health.Log[0]?.Output;
+    });
+    assert.equal(line, 'checked by the line\n');
+    await engine.api('POST', '/commit?container=apart&repo=apart');
+    const image = (await engine.api('GET', '/images/apart/json')).body as { Config: Record<string, unknown> };
+    assert.deepEqual([image.Config.OnBuild, image.Config.Shell], [['RUN echo later'], ['/bin/echo', 'checked by']]);
+    await remove('apart');
+  });
+
+  test('a create that cannot be is refused in Docker\u2019s words', async () => {
+    for (const [status, said, body] of [
+      [501, /supported only for overlay over xfs with 'pquota'/, { HostConfig: { StorageOpt: { size: '1G' } } }],
+      [400, /Unknown option speed/, { HostConfig: { StorageOpt: { speed: '1' } } }],
+      [400, /Invalid isolation: "hyperv" - linux only supports 'default'/, { HostConfig: { Isolation: 'hyperv' } }],
+      [400, /linux does not support configuration of maximum IOPs/, { HostConfig: { IOMaximumIOps: 3 } }],
+      [400, /linux does not support configuration of maximum bandwidth/, { HostConfig: { IOMaximumBandwidth: 3 } }],
+      [400, /error looking up volume plugin nfs: plugin "nfs" not found/, { HostConfig: { VolumeDriver: 'nfs' } }],
+      [400, /Interval in Healthcheck cannot be less than 1ms/, { Healthcheck: { Test: ['CMD', 'x'], Interval: 3 } }],
+      [400, /Retries in Healthcheck cannot be negative/, { Healthcheck: { Test: ['CMD', 'x'], Retries: -1 } }],
+      [400, /unknown type "CMDS"/, { Healthcheck: { Test: ['CMDS', 'x'] } }],
+      [400, /bad format for add-host: "bad"/, { HostConfig: { ExtraHosts: ['bad'] } }],
+      [400, /invalid IP address in add-host: "1\.2\.3"/, { HostConfig: { ExtraHosts: ['a:1.2.3'] } }],
+      [400, /invalid DNS server: "bad"/, { HostConfig: { Dns: ['bad'] } }],
+      [400, /invalid MAC address "bad"/, { MacAddress: 'bad' }],
+      [400, /invalid port "99999\/tcp"/, { ExposedPorts: { '99999/tcp': {} } }],
+      [400, /could not get container for gone: No such container: gone/, { HostConfig: { Links: ['gone:x'] } }],
+    ] as const) {
+      const refused = await engine.api('POST', '/containers/create', { Image: 'busybox', Cmd: ['true'], ...body });
+      assert.equal(refused.status, status, refused.text);
+      assert.match(message(refused.body), said);
+    }
+    for (const good of ['a:host-gateway', 'a=10.0.0.1', 'a:::1', 'a:[fd00::1]'])
+      await engine.api('DELETE', `/containers/${await create('good', { HostConfig: { ExtraHosts: [good] } })}`);
   });
 
   test('a umask holds for the process and for execs in it', async () => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
+import { cgroupDirectories, removeCgroup } from '../harness/cgroups.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { contextFolder, type Files } from './context-folder.ts';
 
@@ -236,8 +237,15 @@ RUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>
   const host = { Dockerfile: 'FROM busybox\nRUN --network=host ip link\nRUN --network=none ! ip link | grep eth0\n' };
   assert.match((await build(host)).stderr, /needs a build with --network host or --allow network\.host/);
   await built(host, ['--allow', 'network.host']);
-  assert.match((await build(host, ['--cgroup-parent', 'x'])).stderr, /not supported/);
-  const { status, text } = await engine.api('POST', '/build?cgroupparent=%2Fx', Buffer.from(''));
+  const parent = `gantry-steps-${process.pid}`;
+  try {
+    const own = { Dockerfile: 'FROM busybox\nRUN cat /proc/self/mountinfo\n' };
+    await built(own, ['--cgroup-parent', parent]);
+    assert.ok(cgroupDirectories(`/${parent}`).length > 0);
+  } finally {
+    removeCgroup(`/${parent}`);
+  }
+  const { status, text } = await engine.api('POST', '/build?isolation=hyperv', Buffer.from(''));
   assert.equal(status, 501, text);
 });
 

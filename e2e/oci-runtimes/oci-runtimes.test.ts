@@ -46,7 +46,7 @@ const specOf = (id: string, process: Process, linux: RuntimeSpec['linux'] = {}):
   ],
   linux: {
     namespaces: [{ type: 'pid' }, { type: 'mount' }, { type: 'ipc' }, { type: 'uts' }, { type: 'network' }],
-    cgroupsPath: `/gantry-test/${id}`,
+    cgroupsPath: `gantry-test/${id}`,
     ...linux,
   },
 });
@@ -166,7 +166,7 @@ for (const [name, path] of [
     test('exec, signals, pause and what the cgroup says', async () => {
       const task = await create('trap "exit 5" TERM; while :; do sleep 0.05; done', {
         linux: {
-          cgroupsPath: '/gantry-test/limits',
+          cgroupsPath: 'gantry-test/limits',
           namespaces: specOf('', processOf('')).linux?.namespaces ?? [],
           resources: { memory: { limit: 64 << 20 }, pids: { limit: 20 } },
         },
@@ -211,7 +211,7 @@ for (const [name, path] of [
       const task = await create('exec tail /dev/zero', {
         linux: {
           ...specOf('', processOf('')).linux,
-          cgroupsPath: '/gantry-test/oom',
+          cgroupsPath: 'gantry-test/oom',
           resources: { memory: { limit: 16 << 20 } },
         },
       });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { cgroupDirectories, removeCgroup } from '../harness/cgroups.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { control, workbench } from './workbench.ts';
 
@@ -69,6 +70,36 @@ describe('limits of containers', () => {
     );
     await refused(['--device-read-bps', '/dev/null:1mb'], /\/dev\/null is no block device/);
     await refused(['--device-read-bps', '/dev/gone:1mb'], /no such block device: \/dev\/gone/);
+  });
+
+  test('a container lies in the cgroup that it is asked to, below the root, and leaves that behind', async () => {
+    const parent = `gantry-parent-${process.pid}/below`;
+    try {
+      for (const [name, asked] of [
+        ['absolute', `/${parent}`],
+        ['relative', parent],
+        ['beside', `../${parent}/`],
+      ] as const) {
+        await ok('run', '-d', '--name', name, '--cgroup-parent', asked, 'busybox', 'sleep', '1000');
+        const { Id, State, HostConfig } = await inspect(name);
+        const places = readFileSync(`/proc/${State.Pid}/cgroup`, 'utf8');
+        assert.ok(places.includes(`:/${parent}/${Id}\n`), places);
+        assert.equal(HostConfig.CgroupParent, asked);
+        assert.match(await ok('exec', name, 'echo', 'in it'), /in it/);
+      }
+      await engine.restart();
+      await ok('stop', '-t', '0', 'relative');
+      await ok('rm', '--force', 'absolute', 'relative', 'beside');
+      const left = cgroupDirectories(`/${parent}`);
+      assert.ok(left.length > 0);
+      for (const directory of left)
+        assert.deepEqual(
+          readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()),
+          [],
+        );
+    } finally {
+      removeCgroup(`/gantry-parent-${process.pid}`);
+    }
   });
 
   test('what cannot be is refused in Docker\u2019s words, naming the value', async () => {

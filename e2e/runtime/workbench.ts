@@ -94,7 +94,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   cgroup(id: string): string {
-    return `/${this.name}/${id}`;
+    return `${this.name}/${id}`;
   }
 
   taskDirectory(id: string): string {

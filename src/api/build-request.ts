@@ -35,7 +35,6 @@ export function credentialsByHost(header: string | string[] | undefined): Readon
 
 /** Options of the Engine API that are understood and not built: giving one is an error that names it. */
 const unbuilt: Readonly<Record<string, string>> = {
-  cgroupparent: 'steps run below the engine’s own cgroup',
   isolation: 'it is for Windows',
   credentialspecs: 'it is for Windows',
 };
@@ -183,6 +182,7 @@ function limitsOf(query: Query): StepLimits {
     ...some('cpuPeriod', number('cpuperiod')),
     ...some('cpuQuota', number('cpuquota')),
     ...some('cpusetCpus', query.cpusetcpus || undefined),
+    ...some('cgroupParent', query.cgroupparent || undefined),
     ...some('cpusetMems', query.cpusetmems || undefined),
     ...some('shmSizeBytes', number('shmsize')),
     ...some(

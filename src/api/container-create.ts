@@ -1,11 +1,13 @@
 import type { ContainerOptions, MountRequest, NetworkRequest, RestartPolicy, UnhealthyAction } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import type { PortProtocol, PortRequest } from '#network/index.ts';
+import { checkCreate } from './create-checks.ts';
+import { refuseForeignFields } from './foreign-fields.ts';
 import { isolationOptionsOf } from './isolation-options.ts';
 import { logOptionsOf } from './log-config.ts';
 import { bindOf, mountOf, tmpfsOf } from './mount-requests.ts';
 import { networkRequestOf } from './network-shapes.ts';
-import { builtConfig, builtHostConfig, meaninglessHostConfig, refuseFields } from './refuse-fields.ts';
+import { builtConfig, builtHostConfig, refuseFields } from './refuse-fields.ts';
 import { resourceOptionsOf } from './resource-limits.ts';
 import type { createBody } from './schema/container.ts';
 import type { ShapeOf } from './schema/schema.ts';
@@ -44,7 +46,9 @@ export function portsOf(bindings: NonNullable<HostConfig['PortBindings']>): Port
 /** What is understood and not built: refused, never ignored. */
 function refuse(body: CreateBody, host: HostConfig): void {
   refuseFields('', body, builtConfig);
-  refuseFields('HostConfig.', host, builtHostConfig, meaninglessHostConfig);
+  refuseForeignFields(host);
+  refuseFields('HostConfig.', host, builtHostConfig);
+  checkCreate(body);
 }
 
 /** @throws GantryError invalid, naming the policy */
@@ -96,6 +100,9 @@ function networkRequestsOf({ NetworkingConfig }: CreateBody): Record<string, Net
   );
 }
 
+const networkModeOf = ({ NetworkDisabled, HostConfig }: CreateBody): string | undefined =>
+  NetworkDisabled ? 'none' : HostConfig?.NetworkMode === 'default' ? 'bridge' : HostConfig?.NetworkMode;
+
 const list = (value: readonly string[] | string | null | undefined): readonly string[] | undefined =>
   value === null || value === undefined ? undefined : typeof value === 'string' ? [value] : value;
 
@@ -132,7 +139,11 @@ export function containerOptionsOf(body: CreateBody, name: string | undefined): 
     ...some('autoRemove', host.AutoRemove),
     ...some('readOnlyRootfs', host.ReadonlyRootfs),
     ...some('init', host.Init),
-    ...some('networkMode', host.NetworkMode === 'default' ? 'bridge' : host.NetworkMode),
+    ...some('networkMode', networkModeOf(body)),
+    ...some('networkDisabled', body.NetworkDisabled),
+    ...some('cgroupParent', host.CgroupParent),
+    ...some('shell', filled(body.Shell)),
+    ...some('onBuild', filled(body.OnBuild)),
     ...some('ports', host.PortBindings ? portsOf(host.PortBindings) : undefined),
     ...some('exposedPorts', body.ExposedPorts ? Object.keys(body.ExposedPorts) : undefined),
     ...some('publishAll', host.PublishAllPorts),

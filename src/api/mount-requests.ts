@@ -1,5 +1,6 @@
 import type { MountRequest } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
+import { unknownVolumeDriver } from './foreign-fields.ts';
 import type { mountBody } from './schema/container.ts';
 import type { ShapeOf } from './schema/schema.ts';
 
@@ -96,8 +97,7 @@ function bindDetails({ BindOptions: bind, ReadOnly: readOnly, Target: target = '
 
 function volumeDetails({ VolumeOptions: volume }: MountBody): Partial<MountRequest> {
   const driver = volume?.DriverConfig?.Name ?? '';
-  if (driver !== '' && driver !== 'local')
-    throw new GantryError('not-found', `volume driver "${driver}" is not known; only "local" is`);
+  if (driver !== '' && driver !== 'local') throw unknownVolumeDriver(driver);
   return {
     noCopy: volume?.NoCopy ?? false,
     ...(volume?.Labels ? { labels: volume.Labels } : {}),

@@ -37,6 +37,7 @@ export function resourceOptionsOf(body: ResourcesBody): ResourceOptions {
       cpuRealtimeRuntime: body.CpuRealtimeRuntime,
       cpusetCpus: body.CpusetCpus,
       cpusetMems: body.CpusetMems,
+      kernelMemoryTcpBytes: body.KernelMemoryTCP,
       pidsLimit: body.PidsLimit,
       blockIoWeight: body.BlkioWeight,
       blockIoWeightDevices: body.BlkioWeightDevice?.map(({ Path = '', Weight = 0 }) => ({
@@ -70,6 +71,7 @@ export const resourcesShape = (options: ResourceOptions) => ({
   CpuRealtimeRuntime: options.cpuRealtimeRuntime ?? 0,
   CpusetCpus: options.cpusetCpus ?? '',
   CpusetMems: options.cpusetMems ?? '',
+  ...(options.kernelMemoryTcpBytes === undefined ? {} : { KernelMemoryTCP: options.kernelMemoryTcpBytes }),
   PidsLimit: options.pidsLimit ?? null,
   BlkioWeight: options.blockIoWeight ?? 0,
   BlkioWeightDevice: options.blockIoWeightDevices?.map(({ path, weight }) => ({ Path: path, Weight: weight })) ?? [],

@@ -123,6 +123,8 @@ export type Entitlement = 'network.host' | 'security.insecure';
 
 /** What each step may use (`--memory`, `--cpu-shares`, …). */
 export interface StepLimits {
+  /** The cgroup that a step's is made in; absent: the engine's. */
+  readonly cgroupParent?: string;
   readonly memoryBytes?: number;
   readonly memorySwapBytes?: number;
   readonly cpuShares?: number;

@@ -97,6 +97,8 @@ export function containerBody(
       Mounts: orNull(values.mount),
       ...(values['health-on-unhealthy'] === undefined ? {} : { HealthOnUnhealthy: values['health-on-unhealthy'] }),
       RestartPolicy: restartPolicy(values.restart, values.rm),
+      CgroupParent: values['cgroup-parent'],
+      ...(values['storage-opt'].length === 0 ? {} : { StorageOpt: pairs(values['storage-opt']) }),
       VolumesFrom: orNull(values['volumes-from']),
       Links: orNull(values.link),
       ...(values.tty && process.stdout.isTTY ? { ConsoleSize: [process.stdout.rows, process.stdout.columns] } : {}),

@@ -128,7 +128,7 @@ export const containerOptions = {
   volume: list('Bind mount a volume', { short: 'v' }),
   'volumes-from': list('Mount volumes from the specified container(s)'),
   workdir: text('Working directory inside the container', { short: 'w' }),
-  'cgroup-parent': unsupported('Optional parent cgroup for the container'),
+  'cgroup-parent': text('Optional parent cgroup for the container'),
   'cpu-count': unsupported('CPU count (Windows only)', 'int'),
   'cpu-percent': unsupported('CPU percent (Windows only)', 'int'),
   'disable-content-trust': contentTrust('verification'),
@@ -136,7 +136,7 @@ export const containerOptions = {
   'io-maxiops': unsupported('Maximum IOps limit for the system drive (Windows only)', 'uint'),
   isolation: isolation(),
   'kernel-memory': unsupported('Kernel memory limit', 'bytes'),
-  'storage-opt': unsupported('Storage driver options for the container', 'list'),
+  'storage-opt': list('Storage driver options for the container'),
   'use-api-socket': unsupported('Bind mount the API socket and required auth', ''),
   'volume-driver': value('string', volumeDriver, 'Optional volume driver for the container'),
 } as const;

@@ -68,7 +68,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   const db = new DatabaseSync(`${dataRoot}/gantry.db`);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
 
-  const cgroupParent = `/gantry-${options.bridge}`;
+  const cgroupParent = `gantry-${options.bridge}`;
   const launcher = createLauncherRuntime({ shimPath: nativePath('gantry-shim'), initPath: nativePath('gantry-init') });
   const runtimes = new Map<string, ContainerRuntime>([['gantry', launcher]]);
   for (const [name, path] of [
@@ -182,7 +182,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       await containers.close();
       await networks[Symbol.asyncDispose]();
       const alive = containers.list().some(({ state }) => state.status === 'running' || state.status === 'paused');
-      if (!alive) await openCgroups().open(cgroupParent).remove();
+      if (!alive) await openCgroups().open(`/${cgroupParent}`).remove();
       await driver[Symbol.asyncDispose]();
       db.close();
       held[Symbol.dispose]();

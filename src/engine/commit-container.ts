@@ -29,6 +29,8 @@ export function committedConfig({ resolved, options, imageConfig }: Container): 
     ...(resolved.volumes.length === 0 ? {} : { Volumes: names(resolved.volumes) }),
     Labels: resolved.labels,
     StopSignal: resolved.stopSignal,
+    ...(options.shell === undefined ? {} : { Shell: options.shell }),
+    ...(options.onBuild === undefined ? {} : { OnBuild: options.onBuild }),
     ...(options.healthcheck === undefined ? {} : { Healthcheck: options.healthcheck }),
   };
 }

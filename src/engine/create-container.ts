@@ -3,10 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { GantryError } from '#errors/index.ts';
 import { checkPlatform, hostPlatform, platformFit, platformText } from '#images/index.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
 import { releaseMounts, resolveMounts } from './container-mounts.ts';
 import { attachmentsOf } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container, ContainerOptions, Containers } from './engine.ts';
+import { checkLinks } from './legacy-links.ts';
 import { chooseLogging } from './logging/log-options.ts';
 import { generateName } from './names.ts';
 import { portRequests } from './published-ports.ts';
@@ -42,6 +44,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   checkName(context, name);
   context.runtimeOf({ options: request });
   const attached = attachmentsOf(context, request);
+  checkLinks(context, request);
   const userRange = await allocateUserRange(request.userMode, store.all());
   const composed = composeSpec({
     id,
@@ -50,7 +53,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     user: undefined,
     mounts: [],
     files: undefined,
-    cgroupsPath: `${options.cgroupParent}/${id}`,
+    cgroupsPath: cgroupPathOf(options.cgroupParent, request.cgroupParent, id),
   });
   signalNumber(composed.resolved.stopSignal);
   await using _held = await images.hold(image); // until the diff stands on its layers

@@ -12,6 +12,7 @@ export interface ResourceOptions {
   readonly memorySwapBytes?: number;
   readonly memoryReservationBytes?: number;
   /** 0…100. */
+  readonly kernelMemoryTcpBytes?: number;
   readonly memorySwappiness?: number;
   readonly oomKillDisable?: boolean;
   readonly nanoCpus?: number;
@@ -87,6 +88,8 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly autoRemove?: boolean;
   readonly readOnlyRootfs?: boolean;
   readonly init?: boolean;
+  /** It was asked for by this word of Docker's; the network mode is `none` then. */
+  readonly networkDisabled?: boolean;
   readonly networkMode?: string; // bridge (default) | none | host | container:NAME | network name
   /** What is asked of each network, by its name; more than that of the mode are joined too. */
   readonly networks?: Readonly<Record<string, NetworkRequest>>;
@@ -125,11 +128,17 @@ export interface ContainerOptions extends ResourceOptions, NamespaceModes {
   readonly umask?: number;
   readonly stopSignal?: string;
   readonly stopTimeoutSeconds?: number;
+  /** What runs a health check that is a line of a shell; absent: the image's, or /bin/sh. */
+  readonly shell?: readonly string[];
+  /** Instructions that an image made of the container has for builds upon it. */
+  readonly onBuild?: readonly string[];
   readonly healthcheck?: Healthcheck;
   /** What is done when its health check has failed often enough; absent: nothing. */
   readonly onUnhealthy?: UnhealthyAction;
   readonly runtime?: string;
   readonly logging?: Logging;
+  /** The cgroup that the container's is made in, below each hierarchy's root; absent: the engine's. */
+  readonly cgroupParent?: string;
   readonly oomScoreAdj?: number;
   readonly restartPolicy?: RestartPolicy;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };

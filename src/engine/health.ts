@@ -18,7 +18,7 @@ export function healthcheckOf({ options, imageConfig }: Pick<Container, 'options
   const check: Healthcheck = { ...imageConfig.config?.Healthcheck, ...options.healthcheck };
   const [kind, ...rest] = check.Test ?? [];
   if (kind === undefined || kind === 'NONE') return undefined;
-  const shell = imageConfig.config?.Shell ?? ['/bin/sh', '-c'];
+  const shell = options.shell ?? imageConfig.config?.Shell ?? ['/bin/sh', '-c'];
   return { check, command: kind === 'CMD-SHELL' ? [...shell, ...rest] : rest };
 }
 

@@ -1,6 +1,6 @@
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Context } from './context.ts';
-import type { Container } from './engine.ts';
+import type { Container, ContainerOptions } from './engine.ts';
 
 interface Linked {
   readonly alias: string;
@@ -18,6 +18,19 @@ function linkedTo(context: Context, container: Container): readonly Linked[] {
     const endpoint = context.networks.endpointsOf(target.id).find(({ networkName }) => networkName === 'bridge');
     return { alias, target, address: endpoint?.address };
   });
+}
+
+/** Whether all that a container is linked to is there. @throws GantryError invalid, naming what is not */
+export function checkLinks({ store }: Pick<Context, 'store'>, { links = [] }: ContainerOptions): void {
+  for (const link of links) {
+    const [name = ''] = link.split(':');
+    try {
+      store.find(name);
+    } catch (cause) {
+      if (!isGantryError(cause, 'not-found')) throw cause;
+      throw new GantryError('invalid', `could not get container for ${name}: ${cause.message}`, { cause });
+    }
+  }
 }
 
 /** Lines of /etc/hosts: the other's address by its alias, name and id. @throws GantryError conflict where it does not run */

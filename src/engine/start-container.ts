@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import type { Mount } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
 import { connectEndpoints, reserveEndpoints, writeNetworkFiles } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
@@ -101,7 +102,7 @@ async function prepare(
     ...(container.userRange === undefined ? {} : { userRange: container.userRange }),
     files,
     linkEnvironment: linkEnvironment(context, container),
-    cgroupsPath: `${context.options.cgroupParent}/${id}`,
+    cgroupsPath: cgroupPathOf(context.options.cgroupParent, container.options.cgroupParent, id),
     host: {
       devices: await devicesOf(container.options),
       blockDevices: await blockDevicesOf(container.options),

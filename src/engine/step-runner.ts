@@ -4,6 +4,7 @@ import { throwIfAborted } from '#errors/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { Mount, RuntimeSpec } from '#oci/index.ts';
 import type { ContainerRuntime } from '#runtime/index.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
 import type { ContainerOptions } from './engine.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
 import { readHostFile } from './read-host-file.ts';
@@ -28,7 +29,15 @@ interface Step {
 /** As the container options they are, and the memory nodes. */
 type Limits = Pick<
   ContainerOptions,
-  'memoryBytes' | 'memorySwapBytes' | 'cpuShares' | 'cpuPeriod' | 'cpuQuota' | 'cpusetCpus' | 'shmSizeBytes' | 'ulimits'
+  | 'cgroupParent'
+  | 'memoryBytes'
+  | 'memorySwapBytes'
+  | 'cpuShares'
+  | 'cpuPeriod'
+  | 'cpuQuota'
+  | 'cpusetCpus'
+  | 'shmSizeBytes'
+  | 'ulimits'
 > & { readonly cpusetMems?: string };
 
 /** What a step has that container options do not say: mounts by path, memory nodes. */
@@ -107,7 +116,7 @@ export function createStepRunner(
           user: { passwd, group },
           mounts: [],
           files,
-          cgroupsPath: `${options.cgroupParent}/${id}`,
+          cgroupsPath: cgroupPathOf(options.cgroupParent, step.limits?.cgroupParent, id),
         });
         const task = await deps.runtime.create(
           {

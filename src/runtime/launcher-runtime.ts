@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
 import type { RuntimeSpec } from '#oci/index.ts';
+import { cgroupPlace } from './cli/cgroup-place.ts';
 import { compileContainer, compileExec, execTargetOf, type PlanHost } from './compile-plan.ts';
 import type { ContainerRuntime, CreateTask, ExecTask, Task } from './container-runtime.ts';
 import { type Subject, stateOf } from './hook-steps.ts';
@@ -53,9 +54,10 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
     throwIfAborted(signal);
     const { id, directory, spec } = request;
     const subject: Subject = { id, bundle: directory };
+    const place = cgroupPlace(spec, id, false);
     const record: TaskRecord = {
       id,
-      cgroupsPath: cgroupsPathOf(spec, id),
+      cgroupsPath: place.path,
       ...execTargetOf(spec),
       seccomp: seccompFilterOf(spec, subject),
       ...hookedOf(spec, subject),
@@ -64,7 +66,7 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
     let cgroup: Cgroup | undefined;
     try {
       writeTaskRecord(directory, record);
-      cgroup = cgroups().create(record.cgroupsPath, spec.linux?.resources ?? {});
+      cgroup = cgroups().create(place.path, spec.linux?.resources ?? {}, place);
       const steps = containerSteps(request, cgroup, record);
       const { connection, process } = await spawner.spawn(steps);
       try {
@@ -199,10 +201,6 @@ function hookedOf({ ociVersion, hooks, annotations }: RuntimeSpec, subject: Subj
   const { poststart = [], poststop = [] } = hooks ?? {};
   if (poststart.length + poststop.length === 0) return {};
   return { hooked: { ociVersion, hooks: { poststart, poststop }, ...(annotations && { annotations }), subject } };
-}
-
-function cgroupsPathOf(spec: RuntimeSpec, id: string): string {
-  return spec.linux?.cgroupsPath ?? `/gantry/${id}`;
 }
 
 const processWithConsole = (process: ExecTask['process'], stdio: ExecTask['stdio']): ExecTask['process'] => ({

@@ -20,11 +20,13 @@ export const withTerminal = (process: Process, { terminal, size }: TaskStdio): P
 });
 
 /**
- * A cgroup path of one name: the runtime makes it at the root of each hierarchy, and no parent is left behind when it is
- * gone.
+ * An absolute cgroup path as it is; of a relative one a path of one name: the runtime makes it at the root of each hierarchy,
+ * and no parent is left behind when it is gone.
  */
-export const flatCgroupsPath = (spec: RuntimeSpec, id: string): string =>
-  `/${(spec.linux?.cgroupsPath ?? `/gantry/${id}`).split('/').filter(Boolean).join('-')}`;
+export function flatCgroupsPath(spec: RuntimeSpec, id: string): string {
+  const path = spec.linux?.cgroupsPath ?? `gantry/${id}`;
+  return path.startsWith('/') ? path : `/${path.split('/').filter(Boolean).join('-')}`;
+}
 
 function checkMounts(mounts: readonly Mount[], runtime: string): void {
   for (const mount of mounts)

@@ -7,6 +7,7 @@ export interface LimitAbilities {
   readonly swap: boolean;
   readonly swappiness: boolean;
   readonly oomKillDisable: boolean;
+  readonly kernelMemoryTcp: boolean;
   readonly pids: boolean;
   readonly cpu: boolean;
   readonly realtime: boolean;
@@ -115,6 +116,11 @@ const discards = (can: LimitAbilities): readonly (readonly [readonly (keyof Reso
     `Your kernel does not support memory swappiness capabilities ${notMounted}. Memory swappiness discarded.`,
   ],
   [['oomKillDisable'], can.oomKillDisable, 'Your kernel does not support OomKillDisable. OomKillDisable discarded.'],
+  [
+    ['kernelMemoryTcpBytes'],
+    can.kernelMemoryTcp,
+    `Your kernel does not support kernel memory TCP limit capabilities ${notMounted}. Limitation discarded.`,
+  ],
   [
     ['pidsLimit'],
     can.pids,

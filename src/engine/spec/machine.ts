@@ -54,6 +54,7 @@ function limitAbilities(): LimitAbilities {
     swap: memoryIsV2 ? ownSwapFile() : has('memory', 'memory.memsw.limit_in_bytes'),
     swappiness: !memoryIsV2 && has('memory', 'memory.swappiness'),
     oomKillDisable: !memoryIsV2 && has('memory', 'memory.oom_control'),
+    kernelMemoryTcp: !memoryIsV2 && has('memory', 'memory.kmem.tcp.limit_in_bytes'),
     pids: directory('pids') !== undefined,
     cpu: has('cpu', 'cpu.cfs_quota_us'),
     realtime: !isV2('cpu') && has('cpu', 'cpu.rt_runtime_us'),

@@ -18,6 +18,7 @@ const memoryOf = (options: ResourceOptions): MemoryLimits | undefined =>
     limit: options.memoryBytes,
     swap: options.memorySwapBytes,
     reservation: options.memoryReservationBytes,
+    kernelTCP: options.kernelMemoryTcpBytes,
     swappiness: options.memorySwappiness,
     disableOOMKiller: options.oomKillDisable,
   });
