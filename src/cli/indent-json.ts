@@ -1,11 +1,11 @@
 /**
- * JSON text with four spaces of indentation, its tokens as they came: unlike a parse and a print, this keeps the order of
+ * JSON text with `unit` as indentation, four spaces where nothing is said, its tokens as they came: unlike a parse and a print, this keeps the order of
  * keys that look like numbers, and numbers that are larger than a double holds.
  */
-export function indentJson(text: string): string {
+export function indentJson(text: string, unit = '    '): string {
   let out = '';
   let depth = 0;
-  const newline = () => `\n${'    '.repeat(depth)}`;
+  const newline = () => `\n${unit.repeat(depth)}`;
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s"[\]{}:,]+/g)) {
     switch (token) {
       case '{':
@@ -16,7 +16,9 @@ export function indentJson(text: string): string {
       case '}':
       case ']':
         depth--;
-        out = /[[{]\s*$/.test(out.slice(-(4 * depth + 8))) ? out.trimEnd() + token : out + newline() + token;
+        out = /[[{]\s*$/.test(out.slice(-(unit.length * (depth + 1) + 2)))
+          ? out.trimEnd() + token
+          : out + newline() + token;
         break;
       case ',':
         out += token + newline();

@@ -376,27 +376,27 @@ export const program: readonly ProgramEntry[] = [
   {
     names: ['manifest create'],
     summary: 'Create a local manifest list for annotating and pushing to a registry',
-    load: async () => ({ command: (await import('./commands/manifest.ts')).create }),
+    load: () => import('./commands/manifest-create.ts'),
   },
   {
     names: ['manifest annotate'],
     summary: 'Add additional information to a local image manifest',
-    load: async () => ({ command: (await import('./commands/manifest.ts')).annotate }),
+    load: () => import('./commands/manifest-annotate.ts'),
   },
   {
     names: ['manifest inspect'],
     summary: 'Display an image manifest, or manifest list',
-    load: async () => ({ command: (await import('./commands/manifest.ts')).inspect }),
+    load: () => import('./commands/manifest-inspect.ts'),
   },
   {
     names: ['manifest push'],
     summary: 'Push a manifest list to a repository',
-    load: async () => ({ command: (await import('./commands/manifest.ts')).push }),
+    load: () => import('./commands/manifest-push.ts'),
   },
   {
     names: ['manifest rm'],
     summary: 'Delete one or more manifest lists from local storage',
-    load: async () => ({ command: (await import('./commands/manifest.ts')).rm }),
+    load: () => import('./commands/manifest-rm.ts'),
   },
   {
     names: ['context create'],
