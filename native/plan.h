@@ -13,6 +13,7 @@
   X(PATIENCE, 4, "nn")                    \
   X(OOM_EVENTS, 5, "s")                   \
   X(COMMAND, 6, "llss")                   \
+  X(SYNC_EXIT, 7, "")                     \
   X(START_FIFO, 20, "s")                  \
   X(CONSOLE_SOCKET, 21, "s")              \
   X(FOREGROUND, 22, "")                   \

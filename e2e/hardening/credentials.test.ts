@@ -36,6 +36,32 @@ describe('who a process is, and what it is given', () => {
     }
   });
 
+  test('the users of a container are those that it has now', async () => {
+    await ok('run', '-d', '--name', 'users', 'busybox', 'sleep', '1000');
+    const change = async (...lines: string[]) => void (await ok('exec', 'users', 'sh', '-ec', lines.join('\n')));
+    const is = async (uid: string) => assert.equal(await ok('exec', '-u', 'eve', 'users', 'id', '-u'), `${uid}\n`);
+    assert.match((await gantry('exec', '-u', 'eve', 'users', 'true')).stderr, /unable to find user eve/);
+    await change('echo eve:x:77:77::/:/bin/sh >>/etc/passwd');
+    await is('77');
+    for (const uid of ['78', '79', '80']) {
+      await change(`sed -i s/eve:x:../eve:x:${uid}/ /etc/passwd`);
+      await is(uid);
+      await is(uid);
+    }
+    for (const uid of ['81', '82']) {
+      await change('cp -a /etc/passwd /tmp/p', `sed s/eve:x:../eve:x:${uid}/ /tmp/p >/etc/passwd`); // the same inode
+      await is(uid);
+    }
+    await change('mv /etc/passwd /users', 'ln -s ../users /etc/passwd');
+    await is('82');
+    await change('sed -i s/eve:x:82/eve:x:83/ /users'); // behind a link
+    await is('83');
+    await change('rm /etc/passwd', 'echo eve:x:84:84::/:/bin/sh >/etc/passwd');
+    await is('84');
+    await change('rm /etc/passwd');
+    assert.match((await gantry('exec', '-u', 'eve', 'users', 'true')).stderr, /unable to find user eve/);
+  });
+
   test('CVE-2026-30892: exec runs as the very user that was asked for; what is no user is nobody, least of all root', async () => {
     const id = (user: string) => gantry('exec', '-u', user, 'box', 'sh', '-c', 'echo $(id -u):$(id -g):$(id -G)');
     const expected = {

@@ -24,31 +24,73 @@ test('exec joins the container: its processes, its root, its limits; and has a s
   await using bench = new Workbench();
   const task = await bench.create(['sleep', '60']);
   await task.start();
-  const exec = (args: readonly string[], wish = {}, stdio = {}) =>
+  const execute = (args: readonly string[], atOnce: boolean, wish = {}, stdio = {}) =>
     task.exec({
       id: 'e',
       directory: bench.taskDirectory(`e-${Math.random()}`),
       process: bench.process(args, wish),
       stdio: { terminal: false, stdin: false, ...stdio },
+      atOnce,
     });
   const script =
     'hostname; cat /proc/1/cmdline | tr "\\0" " "; echo; grep Seccomp: /proc/self/status; for n in mnt pid net ipc uts cgroup; do [ "$(readlink /proc/self/ns/$n)" = "$(readlink /proc/1/ns/$n)" ] || echo "$n differs"; done; exit 4';
-  assert.deepEqual(await finish(await exec(['sh', '-c', script])), {
-    code: 4,
-    stdout: 'inside\nsleep 60 \nSeccomp:\t2\n',
-    stderr: '',
-  });
-  await assert.rejects((await exec(['nope'])).start(), { code: 'command-not-found' });
-  await assert.rejects(exec(['true'], { cwd: '/not/there' }), { message: /working directory \(\/not\/there\)/ });
-  const terminal = await exec(['sh', '-c', 'tty; stty size'], {}, { terminal: true, size: { rows: 10, columns: 20 } });
-  assert.equal((await finish(terminal)).stdout, '/dev/pts/0\r\n10 20\r\n');
-  // What an exec leaves behind keeps its pipes open, and does not hold its status up.
-  const left = await exec(['sh', '-c', 'echo said; sleep 30 & exit 0']);
-  assert.deepEqual(await finish(left), { code: 0, stdout: 'said\n', stderr: '' });
-  assert.equal((await task.pids()).length, 2);
+  for (const atOnce of [false, true]) {
+    const exec = (args: readonly string[], wish = {}, stdio = {}) => execute(args, atOnce, wish, stdio);
+    assert.deepEqual(await finish(await exec(['sh', '-c', script])), {
+      code: 4,
+      stdout: 'inside\nsleep 60 \nSeccomp:\t2\n',
+      stderr: '',
+    });
+    const missing = await exec(['nope']);
+    await assert.rejects(missing.start(), { code: 'command-not-found' });
+    assert.equal((await missing.wait()).code, 127);
+    await assert.rejects(exec(['true'], { cwd: '/not/there' }), { message: /working directory \(\/not\/there\)/ });
+    const size = { rows: 10, columns: 20 };
+    const terminal = await exec(['sh', '-c', 'tty; stty size'], {}, { terminal: true, size });
+    assert.equal((await finish(terminal)).stdout, '/dev/pts/0\r\n10 20\r\n');
+    // What an exec leaves behind keeps its pipes open, and does not hold its status up.
+    const left = await exec(['sh', '-c', 'echo said; sleep 30 & echo $! >&2; exit 0']);
+    const { stderr, ...rest } = await finish(left);
+    assert.deepEqual(rest, { code: 0, stdout: 'said\n' });
+    await finish(await exec(['kill', '-9', stderr.trim()]));
+  }
   await task.kill(9);
   await task.wait();
-  await assert.rejects(exec(['true']), { kind: 'conflict', code: 'not-running' });
+  await assert.rejects(execute(['true'], true), { kind: 'conflict', code: 'not-running' });
+});
+
+test('an exec that is started at once has all of its output, takes its stdin, and goes on without its client', async () => {
+  await using bench = new Workbench();
+  const task = await bench.create(['sleep', '60']);
+  await task.start();
+  const exec = async (script: string) => {
+    const made = await task.exec({
+      id: 'e',
+      directory: bench.taskDirectory(`e-${Math.random()}`),
+      process: bench.process(['sh', '-c', script]),
+      stdio: { terminal: false, stdin: true, stdinOnce: true },
+      atOnce: true,
+    });
+    return { made, io: await made.attach() };
+  };
+  // More than is held here for a reader that is slow.
+  const much = await exec('head -c 5000000 /dev/zero; wc -c >&2; exit 5');
+  await much.made.start();
+  const took = { stdout: 0, stderr: '' };
+  much.io.stdin.end('x'.repeat(200_000));
+  for await (const { stream, data } of much.io.output)
+    if (stream === 'stdout') took.stdout += data.length;
+    else took.stderr += data.toString();
+  assert.deepEqual(took, { stdout: 5_000_000, stderr: '200000\n' });
+  assert.equal((await much.made.wait()).code, 5);
+  const alone = await exec('yes | head -c 5000000; cat; exit 6');
+  await alone.made.start();
+  await alone.io[Symbol.asyncDispose]();
+  // Nobody reads and nobody writes any more: its stdin stays open until it is ended.
+  await alone.made.kill(15);
+  assert.equal((await alone.made.wait()).code, 143);
+  await task.kill(9);
+  await task.wait();
 });
 
 test('init reaps orphans, forwards signals and keeps the command’s code', async () => {

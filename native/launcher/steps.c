@@ -31,6 +31,7 @@ static step *step_of(uint16_t code) {
     case OP_LOG:
     case OP_PATIENCE:
     case OP_OOM_EVENTS:
+    case OP_SYNC_EXIT:
     case OP_START_FIFO:
     case OP_CONSOLE_SOCKET:
     case OP_FOREGROUND:

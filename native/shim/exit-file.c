@@ -34,9 +34,9 @@ int exit_file_write(struct shim *shim) {
   return fd;
 }
 
-// On disk, for the case that the whole host ends before an engine has recorded what it was told, or was there to be told.
-void exit_file_sync(int fd) {
+// On disk where it is asked for, for the case that the whole host ends before an engine has recorded what it was told, or was there to be told.
+void exit_file_sync(const struct shim *shim, int fd) {
   if (fd < 0) return;
-  if (fsync(fd) < 0) complain("syncing", "exit.json");
+  if (plan_find(&shim->plan, OP_SYNC_EXIT) != NULL && fsync(fd) < 0) complain("syncing", "exit.json");
   close(fd);
 }

@@ -14,6 +14,7 @@ enum request_type {
   REQUEST_KILL,
   REQUEST_WAIT,
   REQUEST_STATE,
+  REQUEST_DETACH,
 };
 enum reply_type {
   REPLY_OK = 64,

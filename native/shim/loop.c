@@ -69,7 +69,7 @@ static void finish(struct shim *shim) {
   int written = exit_file_write(shim);
   shim->finished = true;
   requests_tell_exit(shim);
-  exit_file_sync(written);
+  exit_file_sync(shim, written);
 }
 
 // Nobody is left who could start it.

@@ -17,12 +17,6 @@ struct process_payload process_payload(const struct shim *shim) {
   return (struct process_payload){.pid = (uint32_t)shim->pid, .state = shim->state, .start_time = shim->start_time};
 }
 
-static void write_pid(struct shim *shim) {
-  int fd = openat(shim->directory, "pid", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0 || dprintf(fd, "%d", shim->pid) < 0) complain("writing", "pid");
-  if (fd >= 0) close(fd);
-}
-
 static bool launch_create(struct shim *shim, struct failure *failure) {
   struct launched launched;
   if (!launch(&shim->plan, shim->child_stdio, &launched)) {
@@ -41,7 +35,6 @@ static bool launch_create(struct shim *shim, struct failure *failure) {
 bool process_create(struct shim *shim, struct failure *failure) {
   if (!(shim->command == NULL ? launch_create(shim, failure) : command_create(shim, failure))) return false;
   shim->start_time = process_start_time(shim->pid);
-  write_pid(shim);
   return true;
 }
 
@@ -56,8 +49,7 @@ static void ended(struct shim *shim) {
 static bool start_by_command(struct shim *shim, struct failure *failure) {
   if (command_start(shim, failure)) {
     shim->start_time = process_start_time(shim->pid);
-    write_pid(shim);
-    shim->state = PROCESS_RUNNING;
+      shim->state = PROCESS_RUNNING;
     return true;
   }
   if (shim->pidfd >= 0) {

@@ -67,11 +67,10 @@ static void reply_exited(struct shim *shim, struct client *client, int id) {
 void requests_tell_exit(struct shim *shim) {
   for (int i = 0; i < MAX_CLIENTS; i++) {
     struct client *client = &shim->clients[i];
-    if (client->attached) end_attachment(client);
-    if (client->fd < 0 || client->wait_id == NOBODY) continue;
     int id = client->wait_id;
     client->wait_id = NOBODY;
-    reply_exited(shim, client, id);
+    if (client->fd >= 0 && id != NOBODY) reply_exited(shim, client, id);
+    if (client->attached) end_attachment(client);
   }
 }
 
@@ -108,6 +107,9 @@ bool request_handle(struct shim *shim, struct client *client, const struct frame
         reply_exited(shim, client, frame->id);
       else
         client->wait_id = frame->id;
+      return true;
+    case REQUEST_DETACH:
+      client->attached = false;
       return true;
     case REQUEST_STATE: {
       struct process_payload state = process_payload(shim);

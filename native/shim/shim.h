@@ -85,7 +85,7 @@ void stdio_write(struct shim *shim);
 bool stdio_drained(const struct shim *shim, long long now);
 // exit-file.c: exit.json, and whether the OOM killer struck
 int exit_file_write(struct shim *shim);
-void exit_file_sync(int fd);
+void exit_file_sync(const struct shim *shim, int fd);
 bool oom_killed(const struct shim *shim);
 // clients.c
 void clients_init(struct shim *shim, int first);

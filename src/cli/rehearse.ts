@@ -42,6 +42,7 @@ export async function rehearse(main: (argv: readonly string[]) => Promise<number
     for (let time = 0; time < times; time++) for (const argv of commands) await main(argv);
   } finally {
     server.close();
+    await once(server, 'close'); // with the last connection's, which would else be the command's to see to
   }
 }
 

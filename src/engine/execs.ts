@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { GantryError } from '#errors/index.ts';
 import type { Mount, Process } from '#oci/index.ts';
 import type { Task, TaskIo } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
-import { readFilesIn } from './rootfs.ts';
+
 import { composeExecProcess } from './spec/exec-process.ts';
+import { userFilesIn } from './user-files.ts';
 
 interface ExecDeps {
   readonly runningTask: (nameOrId: string) => { container: Container; task: Task };
@@ -103,9 +105,10 @@ export function createExecs(
       const { container, task: parent } = deps.runningTask(record.containerId);
       if (container.state.status === 'paused')
         throw new GantryError('conflict', `Container ${container.name} is paused, unpause the container before exec`);
-      const [passwd = '', group = ''] = readFilesIn(await deps.mountsOf(container.id), ['/etc/passwd', '/etc/group']);
+      const { passwd, group } = userFilesIn(await deps.mountsOf(container.id));
       const { options } = record;
       let process: Process | undefined;
+      const atOnce = options.terminal !== true;
       try {
         process = composeExecProcess({
           container,
@@ -114,8 +117,10 @@ export function createExecs(
           group,
           linkEnvironment: deps.linkEnvironment(container),
         });
+        if (atOnce) beforeStart?.();
         const task = await parent.exec({
           id,
+          atOnce,
           directory: deps.execDirectory(id),
           process,
           stdio: {
@@ -134,8 +139,9 @@ export function createExecs(
           record.endedAt = Date.now();
           record.exited.resolve();
           record.ended.resolve(code);
+          await setImmediate(); // whoever waits is told first
           await task.delete();
-          await rm(deps.execDirectory(id), { recursive: true, force: true });
+          rmSync(deps.execDirectory(id), { recursive: true, force: true });
         };
         settle().catch((error: unknown) => {
           record.exited.resolve();
@@ -144,7 +150,7 @@ export function createExecs(
         });
         record.ended.promise.catch(() => undefined);
         deps.tell(container, `exec_start: ${options.command.join(' ')}`, { execID: id });
-        beforeStart?.();
+        if (!atOnce) beforeStart?.();
         await task.start();
         return untilExited(io, record.exited.promise);
       } catch (error) {

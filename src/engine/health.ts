@@ -6,8 +6,8 @@ import type { Task } from '#runtime/index.ts';
 import type { Context } from './context.ts';
 import type { Container, Health } from './engine.ts';
 import { linkEnvironment } from './legacy-links.ts';
-import { readFilesIn } from './rootfs.ts';
 import { composeExecProcess } from './spec/exec-process.ts';
+import { userFilesIn } from './user-files.ts';
 
 const second = 1_000_000_000; // Docker's durations are in nanoseconds
 const outputLimit = 4096;
@@ -91,10 +91,7 @@ async function probe(
   const id = randomBytes(32).toString('hex');
   const directory = context.taskDirectory(`exec-${id}`);
   try {
-    const [passwd = '', group = ''] = readFilesIn(await context.driver.mounts(container.id), [
-      '/etc/passwd',
-      '/etc/group',
-    ]);
+    const { passwd, group } = userFilesIn(await context.driver.mounts(container.id));
     const task = await parent.exec({
       id,
       directory,

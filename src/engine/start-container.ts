@@ -15,12 +15,12 @@ import type { Live } from './lives.ts';
 import { fileLimits, lineAttributes, loggingOf } from './logging/log-options.ts';
 import { openMountSources } from './mount-sources.ts';
 import { removeContainer } from './remove-container.ts';
-import { readFilesIn } from './rootfs.ts';
 import { releaseSharedMemory, sharedMemoryOf } from './shared-memory.ts';
 import { createSpans, type Spans } from './spans.ts';
 import { idMapped } from './spec/mounts.ts';
 import { composeSpec } from './spec/runtime-spec.ts';
 import { watchHealth } from './unhealthy.ts';
+import { userFilesIn } from './user-files.ts';
 import { fillVolumes } from './volume-copy-up.ts';
 
 interface StartOptions {
@@ -84,9 +84,7 @@ async function prepare(
   const endpoints = await spans.measure('network.reserve', ['address', 'ports'], () =>
     reserveEndpoints(context, container),
   );
-  const [passwd = '', group = ''] = await spans.measure('rootfs.read', ['detached mount'], async () =>
-    readFilesIn(rootfs, ['/etc/passwd', '/etc/group']),
-  );
+  const user = await spans.measure('rootfs.read', ['detached mount'], async () => userFilesIn(rootfs));
   using sources = await spans.measure('mounts.open', [], () => openMountSources(context, container));
   if (container.mounts.some((mount) => mount.type === 'volume'))
     await spans.measure('volumes.fill', [], () => fillVolumes(context, container));
@@ -97,7 +95,7 @@ async function prepare(
     id,
     options: container.options,
     image: container.imageConfig,
-    user: { passwd, group },
+    user,
     mounts: mappedVolumes(container, sources.mounts),
     ...(container.userRange === undefined ? {} : { userRange: container.userRange }),
     files,
@@ -120,6 +118,7 @@ async function prepare(
         spec,
         rootfs: mapped,
         init,
+        volatile: container.options.autoRemove ?? false,
         stdio: {
           terminal,
           stdin: openStdin,

@@ -8,8 +8,9 @@ import type { CgroupReport } from './cgroup-report.ts';
  *
  * Lifecycle of a task: `create` (namespaces and cgroup exist, the process waits before exec) → `start` → exits → `delete`.
  * One shim per process. It outlives the daemon, owns stdio, writes the log and the exit status to `directory`:
- *   `<directory>/shim.sock`  control socket (frames, see shim-protocol.ts)      `<directory>/pid`
+ *   `<directory>/shim.sock`  control socket (frames, see shim-protocol.ts)
  *   `<directory>/exit.json`  {"code":n,"signal":n,"oom":bool,"at":"RFC3339"}, there (tmp+rename) before anyone is told, then synced
+ *   unless the task is `volatile`
  */
 export interface ContainerRuntime {
   readonly name: string;
@@ -51,6 +52,8 @@ export interface CreateTask {
   readonly stdio: TaskStdio;
   /** Run our init as PID 1. */
   readonly init: boolean;
+  /** How it ended need not outlast the host. */
+  readonly volatile?: boolean;
 }
 
 export interface ExecTask {
@@ -58,6 +61,11 @@ export interface ExecTask {
   readonly directory: string;
   readonly process: Process;
   readonly stdio: TaskStdio;
+  /**
+   * It will be attached to and started at once. A runtime that can asks its shim for all of that with the create, so that
+   * the process may run before `exec` resolves; `attach`, where it is called first, has all of its output in any case.
+   */
+  readonly atOnce?: boolean;
 }
 
 export interface ExitStatus {

@@ -95,6 +95,7 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
         directory: request.directory,
         stdio: request.stdio,
         kind: 'container',
+        syncExit: !request.volatile,
         ...(oomEvents === undefined ? {} : { oomEvents }),
       }),
       ...compileContainer({
@@ -152,12 +153,10 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
     ];
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     try {
-      const { connection, process } = await spawner.spawn(steps);
       return createShimTask({
         id: request.id,
         directory,
-        connection,
-        process,
+        ...(await spawner.spawn(steps, request)),
         steps,
         cgroup,
         exec: (further) => exec(record, target, cgroup, further),

@@ -89,7 +89,7 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
         id,
       ];
       const steps = [
-        ...shimSteps({ directory, stdio, kind: 'container' }),
+        ...shimSteps({ directory, stdio, kind: 'container', syncExit: !request.volatile }),
         commandStep(
           directory,
           socket,

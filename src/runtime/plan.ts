@@ -28,7 +28,7 @@ import { GantryError } from '#errors/index.ts';
  */
 export const operations = {
   // What the shim does with the process (shim-protocol.ts#create). First in the plan.
-  /** The task's own directory: shim.sock, pid, exit.json. */
+  /** The task's own directory: shim.sock, shim.log, exit.json. */
   directory: [1, 's'],
   /** terminal 0|1, stdin 0 = /dev/null 1 = open 2 = closes when an attached client closes it. */
   stdio: [2, 'nn'],
@@ -40,6 +40,8 @@ export const operations = {
   'oom-events': [5, 's'],
   /** An OCI runtime's command line at create, the one at start (either may be empty), pid file, console socket or ''. */
   command: [6, 'llss'],
+  /** exit.json is synced to the disk, once the exit has been told. */
+  'sync-exit': [7, ''],
 
   // What gantry-launcher does with the process. First in the plan.
   /** Path of a fifo; see above. */

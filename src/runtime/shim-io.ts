@@ -18,6 +18,19 @@ export async function attachShim(connection: ShimConnection): Promise<TaskIo> {
     connection.close();
     throw error;
   }
+  return ioOf(connection, output, () => connection.socket.end());
+}
+
+/** Attaches over a connection that others use too. A shim that is gone has no output. */
+export function attachOver(connection: ShimConnection): TaskIo {
+  const output = new OutputQueue(connection);
+  connection.request('attach', 'ok').catch(() => output.end());
+  return ioOf(connection, output, () => {
+    if (connection.socket.writable) connection.socket.write(encodeRequest('detach', 0));
+  });
+}
+
+function ioOf(connection: ShimConnection, output: OutputQueue, leave: () => void): TaskIo {
   const stdin = stdinOf(connection);
   return {
     stdin,
@@ -26,7 +39,7 @@ export async function attachShim(connection: ShimConnection): Promise<TaskIo> {
       // Whoever wrote stdin and leaves has closed it.
       if (stdin.wrote && !stdin.writableEnded) stdin.end();
       output.end();
-      connection.socket.end();
+      leave();
       connection.socket.resume();
     },
   };

@@ -6,7 +6,8 @@
  * each, and ends when that pipe does. Only the process that started it may connect.
  *
  * The first frame of the first client is `create`; its payload is a plan (plan.ts) that begins with `directory`, `stdio`,
- * `patience` and perhaps `log` and `oom-events`. There are two ways from there:
+ * `patience` and perhaps `log`, `oom-events` and `sync-exit`. More frames may follow at once, and are served after it. There
+ * are two ways from there:
  *   1. launcher mode: the plan goes on to `clone … exec`; the shim carries it out and is the process's parent. `created`
  *      comes when the child is ready, `start` lets it exec.
  *   2. command mode: the plan holds `command` instead. The shim becomes a subreaper and runs the create command with the
@@ -40,6 +41,8 @@ export const requestTypes = {
   wait: 8,
   /** → created: the task as it is; for a client that comes later */
   state: 9,
+  /** No more output to this client. No reply. */
+  detach: 10,
 } as const;
 
 export const replyTypes = {

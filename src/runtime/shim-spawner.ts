@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { GantryError } from '#errors/index.ts';
-import type { TaskStdio } from './container-runtime.ts';
+import type { TaskIo, TaskStdio } from './container-runtime.ts';
 import { encodePlan, type PlanStep } from './plan.ts';
 import { connectSocket, ShimConnection } from './shim-connection.ts';
+import { attachOver } from './shim-io.ts';
+import type { Reply } from './shim-protocol.ts';
 
 /** What a shim tells of its process. */
 export interface ShimProcess {
@@ -17,9 +19,24 @@ export interface ShimProcess {
 export interface ShimSpawner {
   /**
    * A new shim that carries out `create` (shim-protocol.ts). Where it fails the shim is gone.
+   * @param options.atOnce attach and start are asked for with it; a start that fails leaves the shim, which tells the exit
    * @throws GantryError of the failed step, unavailable where no shim can be started
    */
-  spawn(steps: readonly PlanStep[]): Promise<{ readonly connection: ShimConnection; readonly process: ShimProcess }>;
+  spawn(steps: readonly PlanStep[], options?: { readonly atOnce?: boolean }): Promise<Spawned>;
+}
+
+interface Spawned {
+  readonly connection: ShimConnection;
+  readonly process: ShimProcess;
+  readonly begun?: Begun;
+}
+
+/** What was asked of a shim before its process was there. */
+export interface Begun {
+  /** All of its output. */
+  readonly io: TaskIo;
+  readonly started: Promise<Reply>;
+  readonly exited: Promise<Reply>;
 }
 
 /** How long a process's pipes may stay open and silent after it has ended, in milliseconds: a first process takes all of its namespace along, an exec leaves its children behind. */
@@ -32,6 +49,8 @@ export function shimSteps(shim: {
   readonly directory: string;
   readonly stdio: TaskStdio;
   readonly kind: keyof typeof drainMs;
+  /** How it ended outlasts the host. */
+  readonly syncExit?: boolean;
   /** A file that counts OOM kills. */
   readonly oomEvents?: string;
 }): readonly PlanStep[] {
@@ -49,6 +68,7 @@ export function shimSteps(shim: {
             args: [stdio.log.path, stdio.log.maxBytes, stdio.log.maxFiles, attributesText(stdio.log.attributes)],
           },
         ]),
+    ...(shim.syncExit ? [{ name: 'sync-exit' as const, args: [] }] : []),
     ...(shim.oomEvents === undefined ? [] : [{ name: 'oom-events' as const, args: [shim.oomEvents] }]),
   ];
 }
@@ -60,6 +80,14 @@ const attributesText = (attributes: Readonly<Record<string, string>> = {}): stri
 export function parseShimProcess(payload: Buffer): ShimProcess {
   const state = (['created', 'running', 'exited'] as const)[payload.readUInt32LE(4)] ?? 'exited';
   return { pid: payload.readUInt32LE(0), state, startTime: payload.readBigUInt64LE(8) };
+}
+
+function begin(connection: ShimConnection, steps: readonly PlanStep[]): Begun {
+  const io = attachOver(connection);
+  const exited = connection.request('wait', 'exited');
+  const started = connection.request('start', 'started', undefined, steps);
+  for (const answer of [exited, started]) answer.catch(() => undefined); // told to whoever waits
+  return { io, exited, started };
 }
 
 /** A spawner whose process starts with the first shim and ends with this one. */
@@ -104,11 +132,15 @@ export function createShimSpawner(shimPath: string): ShimSpawner {
   }
 
   return {
-    async spawn(steps) {
+    async spawn(steps, { atOnce = false } = {}) {
       const connection = await connectSpawner();
       try {
-        const { payload } = await connection.request('create', 'created', encodePlan(steps), steps);
-        return { connection, process: parseShimProcess(payload) };
+        connection.socket.cork();
+        const created = connection.request('create', 'created', encodePlan(steps), steps);
+        const begun = atOnce ? begin(connection, steps) : undefined;
+        connection.socket.uncork();
+        const process = parseShimProcess((await created).payload);
+        return { connection, process, ...(begun === undefined ? {} : { begun }) };
       } catch (error) {
         connection.close();
         throw error;

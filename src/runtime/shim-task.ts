@@ -8,7 +8,7 @@ import type { PlanStep } from './plan.ts';
 import { connectShim, type ShimConnection } from './shim-connection.ts';
 import { attachShim } from './shim-io.ts';
 import type { Reply } from './shim-protocol.ts';
-import { parseShimProcess, type ShimProcess } from './shim-spawner.ts';
+import { type Begun, parseShimProcess, type ShimProcess } from './shim-spawner.ts';
 
 /** What a task over a shim is made of; launcher and OCI command lines differ only in what they put here. */
 export interface ShimTaskParts {
@@ -16,6 +16,8 @@ export interface ShimTaskParts {
   readonly directory: string;
   readonly connection: ShimConnection;
   readonly process: ShimProcess;
+  /** What was asked with its creation. */
+  readonly begun?: Begun;
   /** The plan, so that an error at exec can be put in words. */
   readonly steps?: readonly PlanStep[];
   /** The container's; that of an exec's container too. */
@@ -30,9 +32,9 @@ export interface ShimTaskParts {
 /** A task whose process a shim owns (container-runtime.ts#Task). */
 export function createShimTask(parts: ShimTaskParts): Task {
   const { connection, cgroup, directory } = parts;
-  let { process } = parts;
+  let { process, begun } = parts;
   let exit: ExitStatus | undefined;
-  const exited = waitForExit(connection, directory).then((status) => {
+  const exited = waitForExit(begun?.exited ?? connection.request('wait', 'exited'), directory).then((status) => {
     exit = status;
     connection.close(); // the shim has nothing more to say, and ends
     return status;
@@ -50,8 +52,8 @@ export function createShimTask(parts: ShimTaskParts): Task {
       return process.pid;
     },
     async start({ signal } = {}) {
-      mustLive();
-      const started = connection.request('start', 'started', undefined, parts.steps);
+      if (parts.begun === undefined) mustLive();
+      const started = parts.begun?.started ?? connection.request('start', 'started', undefined, parts.steps);
       process = parseShimProcess((await abortable(started, signal)).payload);
       try {
         await parts.started?.(process.pid);
@@ -61,6 +63,9 @@ export function createShimTask(parts: ShimTaskParts): Task {
       }
     },
     async attach() {
+      const first = begun?.io;
+      begun = undefined;
+      if (first !== undefined) return first;
       if (exit !== undefined) return attachEnded();
       try {
         return await attachShim(await connectShim(directory));
@@ -148,10 +153,10 @@ function attachEnded(): TaskIo {
   };
 }
 
-async function waitForExit(connection: ShimConnection, directory: string): Promise<ExitStatus> {
+async function waitForExit(exited: Promise<Reply>, directory: string): Promise<ExitStatus> {
   let reply: Reply;
   try {
-    reply = await connection.request('wait', 'exited');
+    reply = await exited;
   } catch (error) {
     if (!isGantryError(error) || error.code !== 'shim-gone') throw error;
     return readExitFile(directory, error);

@@ -55,6 +55,6 @@ export function readTaskRecord(directory: string): TaskRecord | undefined {
 
 /** Removes a task's files but for `exit.json`: whoever crashes next may still ask how it ended. */
 export function removeTaskFiles(directory: string): void {
-  for (const name of ['task.json', 'pid', 'shim.sock', 'shim.log', 'exit.json.tmp'])
+  for (const name of ['task.json', 'shim.sock', 'shim.log', 'exit.json.tmp'])
     rmSync(`${directory}/${name}`, { force: true });
 }
