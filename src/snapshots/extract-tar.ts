@@ -1,14 +1,12 @@
 import { throwIfAborted, untilAborted } from '#errors/index.ts';
-import { startExtraction } from './extract-pool.ts';
+import { type Extraction, startExtraction } from './extract-pool.ts';
 import type { Extracted, ExtractorOptions } from './extractor.ts';
 import { createUnpacker, type UnpackJob } from './unpacker.ts';
 
 /** A tar up to this size is unpacked at once: a worker would take longer to start than to do it. */
 const INLINE_BYTES = 1 << 20;
-/** What a worker gets at a time. */
-const BATCH_BYTES = 1 << 20;
-/** Room for a batch and the chunk that was one too many. */
-const BUFFER_BYTES = 2 << 20;
+/** What a worker gets at a time. Three such buffers go round. */
+const BATCH_BYTES = 512 * 1024;
 
 /**
  * Unpacks a tar below an open directory. Everything is resolved inside it: absolute names and links count from it, and a
@@ -43,19 +41,23 @@ export async function unpackTar(
   throwIfAborted(signal);
   const head: Uint8Array[] = [];
   let have = 0;
-  let extraction: ReturnType<typeof startExtraction> | undefined;
+  let extraction: Extraction | undefined;
+  let batch: Batch | undefined;
   try {
     for await (const chunk of untilAborted(tar, signal)) {
-      head.push(chunk);
-      have += chunk.length;
-      if (have < (extraction === undefined ? INLINE_BYTES : BATCH_BYTES)) continue;
-      extraction ??= startExtraction(job);
-      await extraction.write(join(head.splice(0), have, extraction.spare()), have);
-      have = 0;
+      if (batch !== undefined) await batch.add(chunk);
+      else {
+        head.push(chunk);
+        have += chunk.length;
+        if (have < INLINE_BYTES) continue;
+        extraction = startExtraction(job);
+        batch = createBatch(extraction);
+        for (const first of head.splice(0)) await batch.add(first);
+      }
     }
     throwIfAborted(signal);
-    if (extraction === undefined) return unpackNow(head, job);
-    if (have > 0) await extraction.write(join(head, have, extraction.spare()), have);
+    if (extraction === undefined || batch === undefined) return unpackNow(head, job);
+    await batch.flush();
     const { complete, abort } = extraction;
     return { extracted: await extraction.finish(), complete, abort };
   } catch (error) {
@@ -80,15 +82,35 @@ function unpackNow(chunks: readonly Uint8Array[], job: UnpackJob): Unpacked {
   }
 }
 
-/** One buffer with memory of its own, which can be handed to another thread; `spare` where that is large enough. */
-function join(chunks: readonly Uint8Array[], length: number, spare: ArrayBuffer | undefined): ArrayBuffer {
-  const buffer =
-    spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(Math.max(length, BUFFER_BYTES));
-  const joined = new Uint8Array(buffer);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.length;
-  }
-  return buffer;
+interface Batch {
+  add(bytes: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** Regroups chunks into buffers with memory of their own, which can be handed to another thread and come back. */
+function createBatch(extraction: Extraction): Batch {
+  let buffer: Uint8Array<ArrayBuffer> | undefined;
+  let filled = 0;
+  const flush = async (): Promise<void> => {
+    if (buffer === undefined) return;
+    const whole = buffer.buffer;
+    buffer = undefined;
+    await extraction.write(whole, filled);
+  };
+  return {
+    async add(bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        if (buffer === undefined) {
+          buffer = new Uint8Array(extraction.spare() ?? new ArrayBuffer(BATCH_BYTES));
+          filled = 0;
+        }
+        const part = bytes.subarray(at, at + BATCH_BYTES - filled);
+        buffer.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled === BATCH_BYTES) await flush();
+      }
+    },
+    flush,
+  };
 }
