@@ -167,8 +167,8 @@ export class Workbench implements AsyncDisposable {
       await task.wait();
       await task.delete();
     }
-    // A shim ends on its own once its last client has left.
-    for (let patience = 200; this.#shims().length > 0 && patience > 0; patience--) await delay(10);
+    // A shim ends on its own once its last client has left and the exit is on the disk, which may be busy.
+    for (let patience = 2000; this.#shims().length > 0 && patience > 0; patience--) await delay(10);
     const left = [...this.leftovers(), ...this.#shims()];
     for (const path of this.#cgroups()) rmdirSync(path);
     rmSync(this.directory, { recursive: true, force: true });
