@@ -137,7 +137,7 @@ suite("gantry-runtime's further commands and options", { skip: reasonToSkip }, (
     bench.succeed('update', '--resources', file, 'gtrc-update');
     assert.deepEqual(limits(), [String(48 << 20), '40']);
     bench.refuse(/--memory much: give a whole number/, 'update', '--memory', 'much', 'gtrc-update');
-    bench.refuse(/--l3-cache-schema .* not supported/, 'update', '--l3-cache-schema', 'L3:0=f', 'gtrc-update');
+    bench.refuse(/has no class of service/, 'update', '--l3-cache-schema', 'L3:0=f', 'gtrc-update');
     writeFileSync(file, '{"memory":{"limit":"x"}}');
     bench.refuse(/\/linux\/resources\/memory\/limit is "x"/, 'update', '-r', file, 'gtrc-update');
 

@@ -268,7 +268,7 @@ suite('gantry-runtime', { skip: reasonToSkip }, () => {
         (config) => Object.assign(config.linux as object, { resources: { memory: { limit: '1g' } } }),
       ],
       [
-        /\/linux\/intelRdt is .*does not support it/,
+        /linux\.intelRdt: no resctrl file system is mounted/,
         (config) => Object.assign(config.linux ?? {}, { intelRdt: { closID: 'x' } }),
       ],
       [

@@ -37,6 +37,16 @@ function belowMount(root: string, path: string): string | undefined {
   return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
 }
 
+/** Where a file system of a type is mounted whole, by /proc/self/mountinfo (proc_pid_mountinfo(5)); the last of several. */
+export function mountPointOf(mountinfo: string, type: string): string | undefined {
+  return mountinfo
+    .split('\n')
+    .map((line) => line.split(' - '))
+    .filter(([before = '', after = '']) => after.split(' ')[0] === type && before.split(' ')[3] === '/')
+    .map(([before = '']) => unescapeOctal(before.split(' ')[4] ?? ''))
+    .at(-1);
+}
+
 /** One cgroup mount of /proc/self/mountinfo, before its base is known. */
 interface CgroupMount {
   readonly root: string;

@@ -1,4 +1,5 @@
 export { allocatedBytes } from './allocated-bytes.ts';
+export { mountPointOf } from './cgroup-hierarchies.ts';
 export { openCgroups } from './cgroup-tree.ts';
 export type { Cgroup, CgroupResources, CgroupStats, Cgroups } from './cgroups.ts';
 export { forgetUdpFlows } from './conntrack.ts';

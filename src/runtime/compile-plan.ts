@@ -140,8 +140,6 @@ const oomScoreSteps = (process: Process): readonly PlanStep[] =>
 function checkLinux(spec: RuntimeSpec, host: PlanHost): void {
   const { linux = {} } = spec;
   requireSelinux(linux.mountLabel, host.modules ?? noModules, 'linux.mountLabel');
-  if (linux.intelRdt !== undefined)
-    throw new GantryError('unsupported', 'linux.intelRdt: cache and bandwidth groups are not supported; leave it out');
 }
 
 /** Paths that hide something; those below a mount come after it. */

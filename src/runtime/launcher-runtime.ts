@@ -53,6 +53,8 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
   async function create(request: CreateTask, { signal }: { signal?: AbortSignal } = {}): Promise<Task> {
     throwIfAborted(signal);
     const { id, directory, spec } = request;
+    if (spec.linux?.intelRdt !== undefined)
+      throw new GantryError('unsupported', 'linux.intelRdt: only gantry-runtime makes cache and bandwidth groups');
     const subject: Subject = { id, bundle: directory };
     const place = cgroupPlace(spec, id, false);
     const record: TaskRecord = {

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { GantryError, messageOf } from '#errors/index.ts';
 import { type Process, parseExactJson, type Resources, type RuntimeSpec } from '#oci/index.ts';
 import { idMappings, linuxRule } from './config-linux.ts';
-import { refuseNotBuilt } from './config-not-built.ts';
 import { processRule } from './config-process.ts';
 import { resourcesRule } from './config-resources.ts';
 import { absolutePath, filled, flag, integer, list, mapOf, matching, object, text } from './config-rules.ts';
@@ -103,7 +102,6 @@ export function readConfig(bundle: string): Configuration {
 export function parseConfig(json: string, bundle: string): Configuration {
   const value = parseJson(json, `${bundle}/config.json`);
   configRule(value, '');
-  refuseNotBuilt(value);
   const spec = value as Configuration;
   return {
     ...spec,
@@ -116,7 +114,6 @@ export function parseConfig(json: string, bundle: string): Configuration {
 export function parseProcess(json: string, path: string): Process {
   const value = parseJson(json, path);
   processRule(value, '/process');
-  refuseNotBuilt(value, '/process');
   return withUser(value as Process);
 }
 
@@ -124,7 +121,6 @@ export function parseProcess(json: string, path: string): Process {
 export function parseResources(json: string, path: string): Resources {
   const value = parseJson(json, path);
   resourcesRule(value, '/linux/resources');
-  refuseNotBuilt(value, '/linux/resources');
   return value as Resources;
 }
 

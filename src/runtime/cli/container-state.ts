@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import { exactJson, parseExactJson, type RuntimeSpec } from '#oci/index.ts';
+import type { RdtGroups } from './intel-rdt.ts';
 
 /** What is kept of a container, as `<root>/<id>/state.json`. `pid` is 0 until its process is there. */
 export interface ContainerState {
@@ -17,6 +18,8 @@ export interface ContainerState {
   readonly owner: number;
   /** Its cgroup's directories; every command runs in another cgroup, so a path would mean another one to each. */
   readonly cgroup: readonly string[];
+  /** Its groups in a resctrl file system, where it was asked for. */
+  readonly rdt?: RdtGroups;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -40,6 +43,12 @@ export function writeWhole(path: string, content: string, mode = 0o600): void {
   writeFileSync(temporary, content, { mode });
   renameSync(temporary, path);
 }
+
+/** The directories whose tasks files a process of the container joins. */
+export const joinedDirectories = ({ cgroup, rdt }: Pick<ContainerState, 'cgroup' | 'rdt'>): readonly string[] => [
+  ...cgroup,
+  ...(rdt?.join ?? []),
+];
 
 /** Where one container's state is kept. */
 export const directoryOf = (root: string, id: string): string => `${root}/${checkId(id)}`;

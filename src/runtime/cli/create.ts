@@ -14,6 +14,7 @@ import {
   type ContainerState,
   directoryOf,
   fifoOf,
+  joinedDirectories,
   makeStateDirectory,
   planOf,
   removeStateDirectory,
@@ -23,6 +24,7 @@ import {
 } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { deviceRules } from './device-rules.ts';
+import { makeRdtGroups, type RdtGroups, removeRdtGroups } from './intel-rdt.ts';
 import { launchProcess, makeFifo } from './launch.ts';
 import { launcher, requireLauncher } from './launcher.ts';
 import { withOwnSteps } from './own-steps.ts';
@@ -175,9 +177,11 @@ async function take(
     writeState(directory, state);
     writeConfig(directory, spec);
     const made = makeCgroup(openCgroups(), spec, place, context);
+    let rdt: RdtGroups | undefined;
     try {
-      const begun = { ...state, cgroup: made.directories };
-      if (made.directories.length !== state.cgroup.length) writeState(directory, begun);
+      if (spec.linux?.intelRdt !== undefined) rdt = makeRdtGroups(spec.linux.intelRdt, id);
+      const begun = { ...state, cgroup: made.directories, ...(rdt && { rdt }) };
+      if (rdt !== undefined || made.directories.length !== state.cgroup.length) writeState(directory, begun);
       const { pid, startTime } = start(begun);
       const alive = { ...begun, pid, startTime };
       writeState(directory, alive);
@@ -186,6 +190,7 @@ async function take(
     } catch (error) {
       await made.kill();
       await made.remove();
+      if (rdt !== undefined) removeRdtGroups(rdt);
       throw error;
     }
   } catch (error) {
@@ -221,13 +226,13 @@ export async function createContainer(context: Context, options: { readonly fore
   const subject = { id, bundle: state.bundle };
   const host = planHost(cgroups);
   const seccomp = seccompFilterOf(spec, subject);
-  const compile = (directories: readonly string[]) =>
+  const compile = (begun: ContainerState) =>
     withOwnSteps(
       compileContainer({
         spec: planned,
         seccomp,
         rootfs: [{ destination: '/', type: 'bind', source: state.rootfs, options: ['rbind'] }],
-        cgroup: cgroupDirectories({ directories }, cgroups),
+        cgroup: cgroupDirectories({ directories: joinedDirectories(begun) }, cgroups),
         subject,
         host,
       }),
@@ -239,7 +244,7 @@ export async function createContainer(context: Context, options: { readonly fore
       },
     );
   // What cannot be compiled is refused before anything is made.
-  const steps = compile(state.cgroup);
+  const steps = compile(state);
   const terminal = terminalOf(context, spec.process, options);
   if (options.foreground && Object.keys(spec.linux?.netDevices ?? {}).length > 0)
     throw new GantryError(
@@ -247,12 +252,12 @@ export async function createContainer(context: Context, options: { readonly fore
       'run: linux.netDevices must be there before the start; use create and start, or run --detach',
     );
   const directory = directoryOf(root, id);
-  return await take(context, beginning, options.foreground, ({ cgroup }) => {
+  return await take(context, beginning, options.foreground, (begun) => {
     if (!options.foreground) makeFifo(fifoOf(directory));
     if (user !== undefined) requireLauncher().rootless();
     const launched = launchProcess({
       planPath: planOf(directory),
-      steps: cgroup.length === state.cgroup.length ? steps : compile(cgroup),
+      steps: joinedDirectories(begun).length === state.cgroup.length ? steps : compile(begun),
       preserveFds: fds.count,
       ...terminal,
       foreground: options.foreground,

@@ -6,6 +6,7 @@ import { runPoststopHooks } from '../run-hooks.ts';
 import { isAlive, signalContainer, statusOf, waitForEnd } from './container-process.ts';
 import { type ContainerState, directoryOf, readOwnConfig, readState, removeStateDirectory } from './container-state.ts';
 import type { Command } from './context.ts';
+import { removeRdtGroups } from './intel-rdt.ts';
 
 /** Ends what is left of a container and removes its cgroup and state. */
 export async function destroyContainer(root: string, state: ContainerState): Promise<void> {
@@ -18,6 +19,7 @@ export async function destroyContainer(root: string, state: ContainerState): Pro
   }
   await cgroup.kill();
   await cgroup.remove();
+  if (state.rdt !== undefined) removeRdtGroups(state.rdt);
   removeStateDirectory(root, state.id);
   await runPoststopHooks(spec, stateOf(spec, state, 'stopped', 0));
 }

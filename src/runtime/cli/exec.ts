@@ -8,7 +8,7 @@ import { cgroupDirectories, planHost } from '../plan-host.ts';
 import { seccompFilterOf } from '../seccomp-filter.ts';
 import { parseProcess } from './config.ts';
 import { statusOf } from './container-process.ts';
-import { type ContainerState, directoryOf, readOwnConfig, readState } from './container-state.ts';
+import { type ContainerState, directoryOf, joinedDirectories, readOwnConfig, readState } from './container-state.ts';
 import type { Command, Context } from './context.ts';
 import { keyringOf, preservedFds, terminalOf, writePidFile } from './create.ts';
 import { execCgroup } from './exec-cgroup.ts';
@@ -111,7 +111,7 @@ function compile(context: Context, state: ContainerState, spec: RuntimeSpec, pro
       startTime: BigInt(state.startTime),
       byUserNamespace: rootless,
     },
-    cgroup: cgroupDirectories(cgroup, cgroups),
+    cgroup: cgroupDirectories({ directories: joinedDirectories({ ...state, cgroup: cgroup.directories }) }, cgroups),
     host: planHost(cgroups),
   });
   return withOwnSteps(steps, { process, keyring: keyringOf(context), rootless });

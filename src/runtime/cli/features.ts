@@ -1,6 +1,5 @@
 import { capabilityNumbers, seccompFlags } from '../linux-flags.ts';
 import { mountOptionNames } from '../mount-options.ts';
-import { isBuilt } from './config-not-built.ts';
 import { type Command, print } from './context.ts';
 import { specification, version } from './version.ts';
 
@@ -10,34 +9,25 @@ const names = (prefix: string, list: string): readonly string[] => list.split(' 
 export const featureReport = () => ({
   ociVersionMin: specification.oldest,
   ociVersionMax: specification.newest,
-  hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'].filter((hook) =>
-    isBuilt(`/hooks/${hook}`),
-  ),
+  hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
   mountOptions: [...mountOptionNames].sort(),
   linux: {
-    namespaces: [
-      ...['cgroup', 'ipc', 'mount', 'network', 'pid', 'uts'],
-      ...(isBuilt('/linux/uidMappings') ? ['user'] : []),
-      ...(isBuilt('/linux/timeOffsets') ? ['time'] : []),
-    ],
+    namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'uts', 'user', 'time'],
     capabilities: [...capabilityNumbers.keys()],
-    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: isBuilt('/linux/resources/rdma') },
+    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
     seccomp: {
       enabled: true,
-      actions: [
-        ...names('SCMP_ACT_', 'ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG TRACE TRAP'),
-        ...(isBuilt('/linux/seccomp/listenerPath') ? ['SCMP_ACT_NOTIFY'] : []),
-      ],
+      actions: names('SCMP_ACT_', 'ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG TRACE TRAP NOTIFY'),
       operators: names('SCMP_CMP_', 'EQ GE GT LE LT MASKED_EQ NE'),
       archs: process.arch === 'arm64' ? ['SCMP_ARCH_AARCH64'] : names('SCMP_ARCH_', 'X86_64 X86 X32'),
       knownFlags: Object.keys(seccompFlags),
       supportedFlags: Object.keys(seccompFlags),
     },
-    apparmor: { enabled: isBuilt('/process/apparmorProfile') },
-    selinux: { enabled: isBuilt('/process/selinuxLabel') },
-    intelRdt: { enabled: isBuilt('/linux/intelRdt') },
-    mountExtensions: { idmap: { enabled: isBuilt('/mounts/*/uidMappings') } },
-    netDevices: { enabled: isBuilt('/linux/netDevices') },
+    apparmor: { enabled: true },
+    selinux: { enabled: true },
+    intelRdt: { enabled: true },
+    mountExtensions: { idmap: { enabled: true } },
+    netDevices: { enabled: true },
   },
   annotations: { 'gantry.runtime.version': version },
 });

@@ -26,7 +26,7 @@ async function runDetached(context: Context): Promise<void> {
  */
 export function handOverContainer(context: Context, { state, spec }: Created): void {
   const remove = removalOf(context);
-  const remains = [...state.cgroup, ...filesOf(directoryOf(context.root, context.id))];
+  const remains = [...state.cgroup, ...(state.rdt?.made ?? []), ...filesOf(directoryOf(context.root, context.id))];
   requireLauncher().handOver((spec.hooks?.poststop ?? []).length > 0 ? [] : remains, remove);
 }
 

@@ -7,6 +7,7 @@ import { parseResources } from './config.ts';
 import { statusOf } from './container-process.ts';
 import { directoryOf, readOwnConfig, readState, writeConfig } from './container-state.ts';
 import type { Command } from './context.ts';
+import { updateRdtGroups } from './intel-rdt.ts';
 import { requestedLimits } from './requested-limits.ts';
 
 /** Each option, and the field of the runtime specification's resources that it sets. */
@@ -30,8 +31,8 @@ const fields = {
 const bytesOptions: readonly string[] = ['memory', 'memory-reservation', 'memory-swap'];
 const textOptions: readonly string[] = ['cpuset-cpus', 'cpuset-mems'];
 
-/** Intel's resource director is not built, as the configuration's /linux/intelRdt is not. */
-const rdtOptions = ['l3-cache-schema', 'mem-bw-schema'] as const;
+/** Of the container's class of service (intel-rdt.ts). */
+const rdtOptions = { 'l3-cache-schema': 'l3CacheSchema', 'mem-bw-schema': 'memBwSchema' } as const;
 
 /** A whole number; bytes may have a unit, as in 64m or 1g. */
 function numberOf(option: string, given: string): number {
@@ -67,7 +68,9 @@ function fromFile(path: string): Resources {
 export const update: Command = {
   options: {
     resources: { kind: 'text', short: 'r' },
-    ...Object.fromEntries([...Object.keys(fields), ...rdtOptions].map((name) => [name, { kind: 'text' }] as const)),
+    ...Object.fromEntries(
+      [...Object.keys(fields), ...Object.keys(rdtOptions)].map((name) => [name, { kind: 'text' }] as const),
+    ),
   } satisfies OptionRules,
   words: [1, 1],
   usage: `update [--resources FILE|-] ${Object.keys(fields)
@@ -75,12 +78,19 @@ export const update: Command = {
     .join(' ')} ID`,
   about: 'change the limits of a container',
   run({ root, id, options }) {
-    for (const option of rdtOptions)
-      if (options.given(option))
-        throw new GantryError('unsupported', `--${option} ${options.text(option)}: cache allocation is not supported`);
     const state = readState(root, id);
     const status = statusOf(root, state);
     if (status === 'stopped') throw new GantryError('conflict', `container not running: ${id} is stopped`);
+    const schemas = Object.entries(rdtOptions).flatMap(([option, field]) => {
+      const given = options.text(option);
+      return given === undefined ? [] : [[field, given] as const];
+    });
+    if (schemas.length > 0 && state.rdt === undefined)
+      throw new GantryError(
+        'conflict',
+        `container ${id} has no class of service: its configuration has no linux.intelRdt`,
+      );
+    if (state.rdt !== undefined && schemas.length > 0) updateRdtGroups(state.rdt, Object.fromEntries(schemas));
     const file = options.text('resources');
     const { devices: _, ...changes } = requestedLimits(file === undefined ? fromOptions(options) : fromFile(file));
     openCgroups().at(state.cgroup).update(changes);
