@@ -151,4 +151,11 @@ describe('the life of a container', () => {
     assert.equal(await ok('logs', '--tail', '2', 'loud'), '19999\n20000\n');
     await ok('rm', 'loud');
   });
+
+  test('containers without a name that are created at once never meet in one', async () => {
+    const create = () => engine.api('POST', '/containers/create', { Image: 'busybox', Cmd: ['true'] });
+    const answers = await Promise.all(Array.from({ length: 200 }, create));
+    for (const { status, text } of answers) assert.equal(status, 201, text);
+    await ok('rm', ...answers.map(({ body }) => (body as { Id: string }).Id));
+  });
 });

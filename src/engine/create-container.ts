@@ -40,8 +40,7 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   const image = await images.get(request.image);
   checkPlatform(image.config, request.platform, request.image);
   const id = randomBytes(32).toString('hex');
-  const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
-  checkName(context, name);
+  if (request.name !== undefined) checkName(context, request.name);
   context.runtimeOf({ options: request });
   const attached = attachmentsOf(context, request);
   checkLinks(context, request);
@@ -66,6 +65,9 @@ export async function createContainer(context: Context, asked: ContainerOptions)
   const home = context.home(id);
   undo.defer(() => rm(home, { recursive: true, force: true }));
   mkdirSync(home, { recursive: true, mode: 0o710 });
+  // Chosen in the step that takes it: another create may have come to the same one meanwhile.
+  const name = request.name ?? generateName((n) => store.byName(n) !== undefined);
+  checkName(context, name); // again: two creates may have raced to here
   const container: Container = {
     id,
     name,
@@ -85,7 +87,6 @@ export async function createContainer(context: Context, asked: ContainerOptions)
     ...(userRange === undefined ? {} : { userRange }),
     provenance: composed.provenance,
   };
-  checkName(context, name); // again: two creates may have raced to here
   store.put(container);
   undo.move();
   context.tell(container, 'create');
