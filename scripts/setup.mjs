@@ -31,6 +31,7 @@ const packages = {
     git: ['/usr/bin/git', 'builds fetch sources with it'],
     'xz-utils': ['/usr/bin/xz', 'builds unpack archives with it'],
     bzip2: ['/usr/bin/bzip2', 'the same'],
+    'qemu-user-static': ['/usr/bin/qemu-aarch64-static', 'runs the steps of a build for another processor'],
     procps: ['/usr/bin/ps', 'the tables of processes that gantry-runtime ps prints'],
     nftables: ['/usr/sbin/nft', 'reads back the rules that the engine wrote'],
     iproute2: ['/usr/bin/ip', 'reads back links and addresses, and makes the other hosts of the network tests'],

@@ -40,10 +40,14 @@ async function run(engine: Engine, args: readonly string[], input = ''): Promise
   return stdout;
 }
 
-async function build(engine: Engine, ...args: string[]): Promise<{ output: string; missed: readonly string[] }> {
+async function build(
+  engine: Engine,
+  dockerfile: string,
+  ...args: readonly string[]
+): Promise<{ output: string; missed: readonly string[] }> {
   const context = `${engine.root}/context`;
   mkdirSync(context, { recursive: true });
-  writeFileSync(`${context}/Dockerfile`, Dockerfile);
+  writeFileSync(`${context}/Dockerfile`, dockerfile);
   const output = await run(engine, ['build', '--progress=plain', '--explain-cache', ...args, context]);
   return { output, missed: output.split('\n').filter((line) => line.startsWith('MISS')) };
 }
@@ -52,14 +56,14 @@ test('a cache in a registry, in the image or in a directory serves another engin
   await login(first);
   const image = `${hub.address}/ana/app:v1`;
   const inRegistry = `${hub.address}/ana/cache:main`;
-  await build(first, '-t', image, '--push', '--cache-to', 'type=inline');
-  await build(first, '--cache-to', `type=registry,ref=${inRegistry},mode=max`);
+  await build(first, Dockerfile, '-t', image, '--push', '--cache-to', 'type=inline');
+  await build(first, Dockerfile, '--cache-to', `type=registry,ref=${inRegistry},mode=max`);
   const directory = `${first.root}/cache`;
-  await build(first, '--cache-to', `type=local,dest=${directory}`);
+  await build(first, Dockerfile, '--cache-to', `type=local,dest=${directory}`);
   assert.ok(readdirSync(directory).includes('oci-layout'));
 
   await using second = await freshEngine();
-  const inline = await build(second, '--cache-from', image);
+  const inline = await build(second, Dockerfile, '--cache-from', image);
   // What the image is made of is known; the stage it copied from is not.
   assert.deepEqual(
     inline.missed.map((line) => line.slice(5, 16)),
@@ -68,12 +72,33 @@ test('a cache in a registry, in the image or in a directory serves another engin
   assert.match(inline.output, /importing cache from .*: 3 steps|Successfully built/);
 
   await using third = await freshEngine();
-  assert.deepEqual((await build(third, '--cache-from', inRegistry)).missed, []);
+  assert.deepEqual((await build(third, Dockerfile, '--cache-from', inRegistry)).missed, []);
 
   await using fourth = await freshEngine();
-  const local = await build(fourth, '-t', 'app', '--cache-from', `type=local,src=${directory}`);
+  const local = await build(fourth, Dockerfile, '-t', 'app', '--cache-from', `type=local,src=${directory}`);
   assert.equal(local.missed.length, 1);
   assert.equal(await run(fourth, ['run', '--rm', 'app', 'cat', '/both']), 'tool\none\n');
   // A cache that cannot be had is no reason to fail.
-  await build(fourth, '--cache-from', `${hub.address}/ana/nothing:here`);
+  await build(fourth, Dockerfile, '--cache-from', `${hub.address}/ana/nothing:here`);
+});
+
+test('a cache of several platforms in a registry has the steps of each, and builds that write one at once wait', async () => {
+  const native = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  const other = native === 'arm64' ? 'amd64' : 'arm64';
+  const files = `FROM scratch AS data
+ARG TARGETARCH
+COPY Dockerfile /for-$TARGETARCH
+FROM scratch
+COPY --from=data / /copied
+`;
+  await login(first);
+  const cache = `${hub.address}/ana/cache:both`;
+  const args = ['--platform', `linux/${other},linux/${native}`, '-t', 'both'];
+  const to = ['--cache-to', `type=registry,ref=${cache},mode=max`];
+  await Promise.all([1, 2, 3].map(() => build(first, files, ...args, ...to)));
+  assert.doesNotMatch(await run(first, ['images', '-a']), /cache\s+both /);
+  await using second = await freshEngine();
+  const served = await build(second, files, ...args, '--cache-from', cache);
+  assert.deepEqual(served.missed, []);
+  assert.equal(served.output.match(/^HIT/gm)?.length, 4, served.output);
 });

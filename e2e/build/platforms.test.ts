@@ -137,8 +137,7 @@ test('what cannot be of several platforms is refused by name', async () => {
   const context = contextFolder(engine, { Dockerfile });
   for (const [args, message] of [
     [[], /give one with -t/],
-    [['-o', 'out'], /an output of files is for one platform/],
-    [['-t', 'x', '--cache-to', 'type=local,dest=c'], /a cache in a registry or directory is for one platform/],
+    [['-t', 'x', '--cache-to', 'type=local,dest=c', '--cache-to', 'type=local,dest=d'], /results go to one directory/],
   ] as const) {
     const { code, stderr } = await engine.gantry(['build', '--platform', both, ...args, context]);
     assert.equal(code, 1);

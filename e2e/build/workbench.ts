@@ -62,6 +62,7 @@ export async function openWorkbench(
     root,
     driver,
     images,
+    builder,
     content,
     steps,
     /** Output so far of the build that runs, or of the last one. */

@@ -48,10 +48,10 @@ const { GANTRY_TEST_STORAGE: storage } = process.env;
 const storageOptions = storage === undefined ? [] : ['--storage-driver', storage];
 
 /**
- * A daemon of the test's own: private roots, socket and bridge, with the image `busybox`. Disposing of it removes all
- * containers, ends it, and fails where anything of it is left in the kernel.
+ * A daemon of the test's own, run by the command `under` if one is given: private roots, socket and bridge, with the image
+ * `busybox`. Disposing of it removes all containers, ends it, and fails where anything of it is left in the kernel.
  */
-export async function startEngine(more: readonly string[] = []): Promise<Engine> {
+export async function startEngine(more: readonly string[] = [], under: readonly string[] = []): Promise<Engine> {
   const root = mkdtempSync(join(tmpdir(), 'gantry-e2e-'));
   const bridge = `gt${process.pid.toString(36)}${(count++).toString(36)}`;
   const socket = `${root}/gantry.sock`;
@@ -71,7 +71,7 @@ export async function startEngine(more: readonly string[] = []): Promise<Engine>
     ...more,
   ];
   const env = { GANTRY_HOST: host, DOCKER_HOST: host, DOCKER_CONFIG: `${root}/config`, DOCKER_BUILDKIT: '0' };
-  let service = await startService(args);
+  let service = await startService(args, {}, under);
   const child = (): ChildProcess => service.child;
   const engine: Engine = {
     host,
@@ -85,7 +85,7 @@ export async function startEngine(more: readonly string[] = []): Promise<Engine>
     kill: (signal) => stopProcess(child(), signal),
     async restart(once = []) {
       await stopProcess(child());
-      service = await startService([...args, ...once]);
+      service = await startService([...args, ...once], {}, under);
     },
     output: () => service.output(),
     async [Symbol.asyncDispose]() {

@@ -42,12 +42,17 @@ export async function run(program: string, args: readonly string[], options: Run
   return { code, stdout, stderr };
 }
 
-/** Starts a service and waits for a line that says it listens; that line is returned. */
+/** Starts a service, by the command `under` if one is given, and waits for a line that says it listens; that line is returned. */
 export async function startService(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  under: readonly string[] = [],
 ): Promise<{ child: ChildProcess; line: string; output: () => string }> {
-  const child = spawn(gantryProgram, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program = gantryProgram, ...before] = [...under, gantryProgram];
+  const child = spawn(program, [...before, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
   const line = await new Promise<string>((ready, fail) => {
     const take = (data: Buffer) => {

@@ -276,7 +276,7 @@ function lineOf(event: BuildEvent, { quiet, wantsSteps }: { quiet: boolean; want
 }
 
 const descriptions: Readonly<Record<CacheRecord['type'], string>> = {
-  regular: 'files of a stage that no image is made of',
+  regular: 'a layer that no image has',
   'exec.cachemount': 'a cache mount',
   'source.local': 'a directory as a client sent it last',
 };

@@ -62,6 +62,8 @@ export function buildRequestOf(
   const cacheTo = jsonOf<readonly { type?: string; ref?: string; mode?: string }[]>('cacheto', query.cacheto, []).map(
     cacheTargetOf,
   );
+  if (cacheTo.filter(({ type }) => type === 'local').length > 1)
+    throw new GantryError('unsupported', 'results go to one directory; give --cache-to type=local once');
   return {
     context: contextOf(query, body, session),
     dockerfile: query.dockerfile || 'Dockerfile',

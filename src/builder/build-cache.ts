@@ -22,12 +22,14 @@ export interface BuildCache {
   /** Content digests of files in trees that never change. */
   findDigest(key: string): string | undefined;
   putDigest(key: string, digest: string): void;
-  /** Steps with a layer of our own, longest unused first. */
-  privateLayers(): readonly { readonly key: string; readonly layer: string; readonly used: Date }[];
+  /** When a step that made a layer was asked for last, by the layer. */
+  layerUses(): ReadonlyMap<string, Date>;
+  /** The blob of a layer, where it is known. */
+  blobOf(layer: string): string | undefined;
   /** Writes down what was used since the last time, all at once: every write of its own is a sync to disk. */
   noteUses(): void;
-  /** The step's own layer is gone. */
-  forgetPrivate(key: string): void;
+  /** The layer is gone, and what steps made of it. */
+  forgetLayer(layer: string): void;
 }
 
 /** A key from everything a step's result depends on. */
@@ -47,11 +49,19 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
   const insert = db.prepare('INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const selectDigest = db.prepare('SELECT digest FROM build_contents WHERE key = ?');
   const insertDigest = db.prepare('INSERT OR REPLACE INTO build_contents VALUES (?, ?)');
-  const selectPrivate = db.prepare(
-    'SELECT key, private_layer, used FROM build_cache WHERE private_layer IS NOT NULL ORDER BY used, key',
+  const selectUses = db.prepare(`
+    SELECT layer, max(used) AS used FROM (
+      SELECT layer, used FROM build_cache UNION ALL SELECT private_layer, used FROM build_cache
+    ) WHERE layer IS NOT NULL GROUP BY layer`);
+  const selectBlob = db.prepare(
+    'SELECT descriptor FROM build_cache WHERE layer = ? AND descriptor IS NOT NULL LIMIT 1',
   );
-  const dropPrivate = db.prepare('UPDATE build_cache SET private_layer = NULL WHERE key = ?');
-  const dropEmpty = db.prepare('DELETE FROM build_cache WHERE key = ? AND layer IS NULL AND private_layer IS NULL');
+  const forget = [
+    'DELETE FROM build_cache WHERE private_layer = ? AND layer IS NULL',
+    'DELETE FROM build_cache WHERE layer = ? AND private_layer IS NULL',
+    'UPDATE build_cache SET private_layer = NULL WHERE private_layer = ?',
+    'UPDATE build_cache SET layer = NULL, diff_id = NULL, descriptor = NULL WHERE layer = ?',
+  ].map((sql) => db.prepare(sql));
   const text = <K extends string>(key: K, value: unknown) =>
     (typeof value === 'string' ? { [key]: value } : {}) as { [P in K]?: string };
   const used = new Set<string>();
@@ -85,12 +95,11 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
       const row = selectDigest.get(key);
       return row === undefined ? undefined : String(row.digest);
     },
-    privateLayers: () =>
-      selectPrivate.all().map((row) => ({
-        key: String(row.key),
-        layer: String(row.private_layer),
-        used: new Date(Number(row.used)),
-      })),
+    layerUses: () => new Map(selectUses.all().map((row) => [String(row.layer), new Date(Number(row.used))])),
+    blobOf(layer) {
+      const row = selectBlob.get(layer);
+      return row === undefined ? undefined : (JSON.parse(String(row.descriptor)) as Descriptor).digest;
+    },
     noteUses() {
       if (used.size === 0) return;
       const now = Date.now();
@@ -99,9 +108,10 @@ export function createBuildCache(db: DatabaseSync): BuildCache {
       db.exec('COMMIT');
       used.clear();
     },
-    forgetPrivate(key) {
-      dropPrivate.run(key);
-      dropEmpty.run(key);
+    forgetLayer(layer) {
+      db.exec('BEGIN');
+      for (const statement of forget) statement.run(layer);
+      db.exec('COMMIT');
     },
     putDigest: (key, digest) => void insertDigest.run(key, digest),
   };

@@ -4,6 +4,7 @@ import type { GraphDriver, MountPoints } from '#snapshots/index.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildArgs } from './build-args.ts';
 import type { BuildCache } from './build-cache.ts';
+import type { BuildHolds } from './build-holds.ts';
 import type { BuildRequest, StepRunner } from './builder.ts';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTree } from './context-trees.ts';
@@ -29,8 +30,7 @@ export interface BuildSession {
   readonly mountPoints: MountPoints;
   readonly cacheMounts: CacheMounts;
   readonly layers: StepLayers;
-  /** Keeps blobs and layers, by digest and chain id, from being removed while the build runs. */
-  readonly hold: (keys: readonly string[]) => Promise<void>;
+  readonly holds: BuildHolds;
   readonly cache: BuildCache;
   readonly memory: StepMemory;
   /** Steps that run now, of all builds. */

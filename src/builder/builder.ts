@@ -24,7 +24,7 @@ export interface Builder {
    * a secret of the client's, one for each directory. @throws GantryError invalid, exhausted
    */
   offerContext(key: string, list: AsyncIterable<Uint8Array>): Promise<ContextOffer>;
-  /** Removes what is kept between builds. @throws GantryError conflict while a build runs */
+  /** Removes what is kept between builds, but for what a build that runs uses. */
   prune(request: PruneRequest): Promise<readonly CacheRecord[]>;
   /** Gives what a cache mount holds as a tar, while no `locked` step has it. @throws GantryError not-found */
   exportMount(id: string, take: (tar: Readable) => Promise<void>, signal: AbortSignal): Promise<void>;
@@ -34,7 +34,7 @@ export interface Builder {
   usage(): Promise<readonly CacheRecord[]>;
 }
 
-/** One thing that the builder keeps: the files of a stage that no image is made of, a cache mount, or a context. */
+/** One thing that the builder keeps: a layer that no image has, a cache mount, or a context. */
 export interface CacheRecord {
   readonly id: string;
   readonly type: 'regular' | 'exec.cachemount' | 'source.local';
@@ -42,7 +42,6 @@ export interface CacheRecord {
   readonly size: number;
   readonly used: Date;
   readonly inUse: boolean;
-  readonly key?: string;
   readonly directory?: string;
 }
 

@@ -111,33 +111,73 @@ const withTag = (reference: string, tag: string): string => {
   return `${registry}/${repository}:${tag}`;
 };
 
+/** What was built for one platform. */
+interface Part {
+  readonly platform: string;
+  readonly target: StageState;
+  readonly others: readonly StageState[];
+}
+
+/** Exports that wait for one under the same name: what it stands for meanwhile is theirs alone. */
+const exporting = new Map<string, Promise<unknown>>();
+
 /** Sends results away: to a registry as images, or as an archive of such images. Inline ones are part of the image itself. */
-export async function exportRecords(
-  targets: readonly CacheTarget[],
-  states: { readonly target: StageState; readonly others: readonly StageState[] },
-  deps: Deps & { readonly epoch: number | undefined; readonly onCache: ((tar: Readable) => Promise<void>) | undefined },
-): Promise<void> {
-  const { images, signal, say, onCache } = deps;
+export async function exportRecords(targets: readonly CacheTarget[], built: readonly Part[], deps: ExportDeps) {
   for (const to of targets) {
     if (to.type === 'inline') continue;
     const reference = to.type === 'registry' ? to.reference : localName;
-    const { tag = 'latest' } = parseReference(reference);
-    const others = to.mode === 'max' ? states.others.filter(({ results }) => results.length > 0) : [];
-    const also = others.map((_, index) => `${tag}-stage${index}`);
-    const names = [reference, ...also.map((one) => withTag(reference, one))];
-    for (const [index, state] of [states.target, ...others].entries()) {
-      const config = withRecords(imageConfigOf(state, deps.epoch), state, index === 0 ? also : []);
+    const before = exporting.get(reference) ?? Promise.resolve();
+    const work = before.then(() => exportTo(to, reference, built, deps));
+    const settled = work.catch(() => undefined);
+    exporting.set(reference, settled);
+    await work.finally(() => {
+      if (exporting.get(reference) === settled) exporting.delete(reference);
+    });
+  }
+}
+
+interface ExportDeps extends Deps {
+  readonly epoch: number | undefined;
+  readonly onCache: ((tar: Readable) => Promise<void>) | undefined;
+}
+
+/** The first platform's target has the name that was given, and leads to everything else. */
+async function exportTo(
+  to: Exclude<CacheTarget, { type: 'inline' }>,
+  reference: string,
+  built: readonly Part[],
+  { images, signal, say, onCache, epoch, credentialsFor }: ExportDeps,
+): Promise<void> {
+  throwIfAborted(signal);
+  const { tag = 'latest' } = parseReference(reference);
+  const parts = built.flatMap(({ platform, target, others }, index) => {
+    const own = index === 0 ? tag : `${tag}-${platform.replaceAll('/', '-')}`;
+    const stages = to.mode === 'max' ? others.filter(({ results }) => results.length > 0) : [];
+    return [
+      { tag: own, state: target, isTarget: true },
+      ...stages.map((state, stage) => ({ tag: `${own}-stage${stage}`, state, isTarget: false })),
+    ];
+  });
+  const also = parts.slice(1).map((part) => part.tag);
+  const named = parts.map((part, index) => ({ ...part, name: index === 0 ? reference : withTag(reference, part.tag) }));
+  const tagged: string[] = [];
+  try {
+    for (const [index, { state, name, isTarget }] of named.entries()) {
+      const config = withRecords(imageConfigOf(state, epoch), state, index === 0 ? also : []);
       const layers = await Promise.all((state.tree.exported ?? []).map(({ descriptor }) => descriptor));
-      await images.create({ config, layers, references: [names[index] ?? reference] }, { signal });
+      await images.create({ config, layers, references: [name] }, { signal });
+      if (isTarget) tagged.push(name);
     }
+    const names = named.map(({ name }) => name);
     if (to.type === 'registry')
       for (const name of names) {
-        const { digest } = await images.push(name, { credentials: deps.credentialsFor(name), signal });
+        const { digest } = await images.push(name, { credentials: credentialsFor(name), signal });
         say(`exporting cache to ${name}: ${digest}\n`);
       }
     else await onCache?.(await images.save(names, { signal }));
-    // The target's layers are its image's own; those of other stages stay for the next build.
-    await images.remove(reference, {});
+  } finally {
+    // The targets' layers are their images' own; those of other stages stay for the next build.
+    for (const name of tagged) await images.remove(name, {});
   }
 }
 

@@ -17,11 +17,14 @@ export async function exportMount(
   if (!mounts.has(id))
     throw new GantryError('not-found', `there is no cache mount "${id}"; a mount without id= is called as its target`);
   const held = await mounts.hold({ ...alone, id }, undefined, signal);
-  const fd = openDirectory(held.path);
   try {
-    await take(packTree(fd, { signal }));
+    const fd = openDirectory(held.path);
+    try {
+      await take(packTree(fd, { signal }));
+    } finally {
+      closeFd(fd);
+    }
   } finally {
-    closeFd(fd);
     await held.release();
   }
 }
@@ -30,12 +33,15 @@ export async function exportMount(
 export async function importMount(mounts: CacheMounts, id: string, tar: Readable, signal: AbortSignal): Promise<void> {
   if (id === '') throw new GantryError('invalid', 'a cache mount is named by its id');
   const held = await mounts.hold({ ...alone, id }, undefined, signal);
-  const fd = openDirectory(held.path);
   try {
-    const { start, stream } = await sniff(tar, 6);
-    await extractTar(decompressed(stream, compressionOf(start)), fd, { whiteouts: 'literal', signal });
+    const fd = openDirectory(held.path);
+    try {
+      const { start, stream } = await sniff(tar, 6);
+      await extractTar(decompressed(stream, compressionOf(start)), fd, { whiteouts: 'literal', signal });
+    } finally {
+      closeFd(fd);
+    }
   } finally {
-    closeFd(fd);
     await held.release();
   }
 }

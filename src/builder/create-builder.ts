@@ -7,12 +7,12 @@ import type { ContentStore } from '#content/index.ts';
 import { checkDirective, type Dockerfile, lintDockerfile, parseDockerfile } from '#dockerfile/index.ts';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
-import { closeFd, mountDetached } from '#linux/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
-import { type GraphDriver, type MountPoints, packTree } from '#snapshots/index.ts';
+import type { GraphDriver, MountPoints } from '#snapshots/index.ts';
 import { credentialsFor } from './base-images.ts';
 import { createBuildCache } from './build-cache.ts';
 import { receiveContext } from './build-context.ts';
+import { createBuildHolds } from './build-holds.ts';
 import type { Builder, BuildRequest, StepRunner } from './builder.ts';
 import { createCacheMounts } from './cache-mounts.ts';
 import { exportRecords, importRecords } from './cache-records.ts';
@@ -24,6 +24,8 @@ import { detachAllBelow } from './host-mounts.ts';
 import { createKeptContexts } from './kept-contexts.ts';
 import type { Flights } from './keyed-step.ts';
 import { makeImages } from './make-images.ts';
+import { packTargets } from './pack-targets.ts';
+import { platformName } from './platforms.ts';
 import { listCache, pruneCache } from './prune-cache.ts';
 import { environment } from './run-config.ts';
 import { type Emit, solve } from './solve.ts';
@@ -65,7 +67,6 @@ export function createBuilder(
   const layers = createStepLayers({ driver, images, content, cache });
   const flights: Flights = new Map();
   let swept: Promise<void> | undefined;
-  let running = 0;
 
   /** The image's id and the digest of what was tagged; none where a check or only files were asked for. */
   const build = async (
@@ -97,7 +98,7 @@ export function createBuilder(
       );
     if (request.check === true) return undefined;
     const epoch = epochOf(request.buildArgs);
-    await using holds = new AsyncDisposableStack();
+    await using holds = createBuildHolds(images);
     const cacheDeps = {
       images,
       cache,
@@ -117,7 +118,7 @@ export function createBuilder(
       mountPoints,
       cacheMounts,
       layers,
-      hold: async (keys: readonly string[]) => void holds.use(await images.holdKeys(keys)),
+      holds,
       cache,
       memory,
       flights,
@@ -128,25 +129,19 @@ export function createBuilder(
     const built = await eachPlatform(platforms, emit, signal, (platform, tell, stop) =>
       solve({ ...session, platform }, tell, stop),
     );
-    const [solved] = built;
-    if (solved !== undefined && built.length === 1)
-      await exportRecords(request.cacheTo ?? [], solved, { ...cacheDeps, epoch, onCache });
+    const names = platforms.map(platformName);
+    const parts = built.map((solved, index) => ({ ...solved, platform: names[index] ?? '' }));
+    await exportRecords(request.cacheTo ?? [], parts, { ...cacheDeps, epoch, onCache });
     if (request.output === 'rootfs') {
-      const layer = solved?.target.tree.layer;
-      if (layer === undefined) throw new GantryError('invalid', 'the target has no files to write out');
-      const fd = mountDetached(await driver.view(layer));
-      try {
-        await onRootfs?.(packTree(fd, { signal }));
-      } finally {
-        closeFd(fd);
-      }
+      using files = await packTargets(parts, driver, signal);
+      await onRootfs?.(files.tar);
       return undefined;
     }
     const made = await makeImages(
       built,
       { request, context, epoch },
       { images, driver, layers },
-      { scratch, signal, started },
+      { scratch, signal, holds, started },
     );
     emit({ stream: ` ---> ${shortId(made.image.id)}\n` });
     return { id: made.image.id, digest: made.digest };
@@ -162,7 +157,6 @@ export function createBuilder(
       await swept;
       const directory = `${root}/builds/${randomBytes(8).toString('hex')}`;
       await mkdir(directory, { mode: 0o700 });
-      running++;
       try {
         const made = await build(request, directory, options, signal);
         if (made === undefined) return { imageId: '' };
@@ -172,24 +166,18 @@ export function createBuilder(
         for (const tag of tags) onOutput({ stream: `Successfully tagged ${tag}\n` });
         return { imageId };
       } finally {
-        running--;
         if (!(request.context instanceof Readable) && 'offer' in request.context)
           await request.context.offer[Symbol.asyncDispose]();
         cache.noteUses();
         await rm(directory, { recursive: true, force: true });
-        if (running === 0) await trimCache({ driver, cache }, cacheBytes);
+        await trimCache({ images, cache }, cacheBytes);
         await contexts.trim(cacheBytes / 4);
       }
     },
-    prune: async (request) => {
-      // A build may be about to use what nobody uses yet.
-      if (running > 0 && request.types?.includes('exec.cachemount') !== true)
-        throw new GantryError('conflict', `${running} builds are running; prune the cache when they are done`);
-      return pruneCache({ driver, cache, cacheMounts, contexts }, request);
-    },
+    prune: (request) => pruneCache({ images, cache, cacheMounts, contexts }, request),
     exportMount: (id, take, signal) => exportMount(cacheMounts, id, take, signal),
     importMount: (id, tar, signal) => importMount(cacheMounts, id, tar, signal),
-    usage: () => listCache({ driver, cache, cacheMounts, contexts }),
+    usage: () => listCache({ images, cache, cacheMounts, contexts }),
     offerContext: async (key, list) => contexts.offer(key, await readContextList(list)),
   };
 }

@@ -4,16 +4,12 @@ import type { BuildEvent, BuildRequest } from './builder.ts';
 import { nativePlatform, parsePlatform, platformName } from './platforms.ts';
 import type { Emit } from './solve.ts';
 
-/** What is built for, this host's platform first. @throws GantryError invalid; unsupported where an output has one platform */
-export function platformsOf({ platform: text = '', output, cacheTo = [], tags }: BuildRequest): readonly Platform[] {
+/** What is built for, this host's platform first. @throws GantryError invalid */
+export function platformsOf({ platform: text = '', output, tags }: BuildRequest): readonly Platform[] {
   const named = text.split(',').filter((one) => one.trim() !== '');
   const platforms = [...new Map(named.map((one) => [platformName(parsePlatform(one)), parsePlatform(one)])).values()];
   if (platforms.length < 2) return platforms.length === 0 ? [nativePlatform] : platforms;
-  const refuse = (what: string) =>
-    new GantryError('unsupported', `${what} is for one platform; build each of ${text} on its own`);
-  if (output === 'rootfs') throw refuse('an output of files');
-  if (cacheTo.some(({ type }) => type !== 'inline')) throw refuse('a cache in a registry or directory');
-  if (tags.length === 0)
+  if (tags.length === 0 && output !== 'rootfs')
     throw new GantryError('invalid', `images for ${text} are kept together under a name: give one with -t`);
   const native = platformName(nativePlatform);
   return platforms.toSorted((a, b) => Number(platformName(b) === native) - Number(platformName(a) === native));

@@ -54,7 +54,15 @@ export function createKeptContexts(root: string, busy: string): KeptContexts {
     });
   const remove = async (name: string) => {
     remembered.delete(name.slice(0, 64));
-    await rm(`${root}/${name}`, { recursive: true, force: true });
+    const place = `${busy}/context-${randomBytes(8).toString('hex')}`;
+    try {
+      // Whoever takes it out meanwhile gets all of it or nothing.
+      await rename(`${root}/${name}`, place);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      throw error;
+    }
+    await rm(place, { recursive: true, force: true });
   };
   return {
     async offer(key, wanted) {

@@ -1,6 +1,7 @@
-import { GantryError, isGantryError, throwIfAborted } from '#errors/index.ts';
-import { type CachedStep, cacheKey } from './build-cache.ts';
+import { isGantryError, throwIfAborted } from '#errors/index.ts';
+import { cacheKey } from './build-cache.ts';
 import type { BuildSession } from './build-session.ts';
+import { orCancelled } from './or-cancelled.ts';
 import type { StageOutput } from './stage-output.ts';
 import type { StageState } from './stage-state.ts';
 import type { MadeStep } from './step-layers.ts';
@@ -30,10 +31,6 @@ export interface StepRun {
   readonly log: (text: string) => void;
 }
 
-/** What a cached step names: held first and looked for then, so that no `rmi` comes between. */
-const layersOf = (step: CachedStep | undefined): readonly string[] =>
-  [step?.layer, step?.privateLayer, step?.descriptor?.digest].filter((key) => key !== undefined);
-
 /**
  * The result of a step: an earlier one where nothing that it depends on changed, else made by `work`. The same step
  * asked for by several builds at once runs once; should the build that runs it be cancelled, another one does.
@@ -45,7 +42,7 @@ export async function keyedStep(
   step: KeyedStep,
   work: (run: StepRun) => Promise<void>,
 ): Promise<MadeStep & { readonly key: string }> {
-  const { layers, flights, memory, signal, epoch } = session;
+  const { layers, flights, memory, signal, epoch, holds } = session;
   const { output } = at;
   const parent = state.tree.identity;
   const key = cacheKey(step.kind, [parent, step.facts, ...(epoch === undefined ? [] : [epoch])]);
@@ -65,8 +62,9 @@ export async function keyedStep(
       await follow(running, output, signal);
       continue;
     }
-    if (!ignoring) await session.hold(layersOf(session.cache.find(key)));
-    const cached = ignoring ? undefined : await layers.reuse(key, state.tree, signal, session.portable);
+    const cached = ignoring
+      ? undefined
+      : await layers.reuse(key, state.tree, { signal, holds, portable: session.portable });
     if (cached !== undefined) {
       output.cached();
       return { ...cached, key };
@@ -85,7 +83,7 @@ export async function keyedStep(
             for (const listener of flight.listeners) listener(text);
           },
         }),
-      { signal, ...(epoch === undefined ? {} : { epoch }) },
+      { signal, holds, ...(epoch === undefined ? {} : { epoch }) },
     );
     flights.set(flightKey, Object.assign(flight, { done: made }));
     try {
@@ -102,17 +100,12 @@ export async function keyedStep(
 async function follow(flight: Flight, output: StageOutput, signal: AbortSignal): Promise<void> {
   output.text(' ---> Another build is running this step; waiting for it\n');
   flight.listeners.add(output.log);
-  const gone = Promise.withResolvers<never>();
-  gone.promise.catch(() => undefined);
-  const stop = () => gone.reject(new GantryError('cancelled', 'the build was cancelled'));
-  signal.addEventListener('abort', stop, { once: true });
   try {
-    await Promise.race([flight.done, gone.promise]);
+    await orCancelled(flight.done, signal);
   } catch (error) {
     throwIfAborted(signal);
     if (!isGantryError(error, 'cancelled')) throw error;
   } finally {
-    signal.removeEventListener('abort', stop);
     flight.listeners.delete(output.log);
   }
 }

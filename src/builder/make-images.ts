@@ -3,6 +3,7 @@ import type { Image, Images } from '#images/index.ts';
 import type { GraphDriver } from '#snapshots/index.ts';
 import { attest } from './attestations/attest.ts';
 import type { BuildContext } from './build-context.ts';
+import type { BuildHolds } from './build-holds.ts';
 import type { BuildRequest } from './builder.ts';
 import { withRecords } from './cache-records.ts';
 import { nativePlatform, platformName } from './platforms.ts';
@@ -27,7 +28,12 @@ export async function makeImages(
     epoch,
   }: { readonly request: BuildRequest; readonly context: BuildContext; readonly epoch: number | undefined },
   deps: { readonly images: Images; readonly driver: GraphDriver; readonly layers: StepLayers },
-  { scratch, signal, started }: { readonly scratch: string; readonly signal: AbortSignal; readonly started: Date },
+  {
+    scratch,
+    signal,
+    holds,
+    started,
+  }: { readonly scratch: string; readonly signal: AbortSignal; readonly holds: BuildHolds; readonly started: Date },
 ): Promise<MadeImages> {
   const { images, driver } = deps;
   const { attestations: wanted, tags } = request;
@@ -37,7 +43,7 @@ export async function makeImages(
   const inline = request.cacheTo?.some(({ type }) => type === 'inline') === true;
   const made: { readonly image: Image; readonly solved: Solved }[] = [];
   for (const solved of built) {
-    const state = request.squash === true ? await squash(deps, solved.target, { signal, epoch }) : solved.target;
+    const state = request.squash === true ? await squash(deps, solved.target, { signal, holds, epoch }) : solved.target;
     const config = inline ? withRecords(imageConfigOf(state, epoch), state) : imageConfigOf(state, epoch);
     const layers = await Promise.all((state.tree.exported ?? []).map((layer) => layer.descriptor));
     const image = await images.create({ config, layers, references: asIndex ? [] : tags }, { signal });

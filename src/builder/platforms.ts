@@ -1,4 +1,3 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { Platform } from '#oci/index.ts';
 
@@ -10,18 +9,6 @@ export const nativePlatform: Platform = {
   architecture: architectures[process.arch] ?? process.arch,
 };
 
-/** What the kernel calls the machines that programs may be of, by OCI's names. */
-const machines: Readonly<Record<string, readonly string[]>> = {
-  amd64: ['x86_64'],
-  arm64: ['aarch64'],
-  arm: ['arm'],
-  386: ['i386'],
-  ppc64le: ['ppc64le'],
-  s390x: ['s390x'],
-  riscv64: ['riscv64'],
-  mips64le: ['mips64el'],
-  loong64: ['loongarch64'],
-};
 const otherNames: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
   'x86-64': 'amd64',
@@ -55,22 +42,3 @@ export const platformName = ({ os, architecture, variant }: Platform): string =>
 /** Whether programs of an architecture run here by themselves. */
 export const canRunAsItIs = ({ architecture }: Pick<Platform, 'architecture'>): boolean =>
   architecture === nativePlatform.architecture;
-
-/** Whether this host runs programs of an architecture: its own, or by an interpreter of binfmt_misc that is set up. */
-export function canRun({ architecture }: Platform, binfmt = '/proc/sys/fs/binfmt_misc'): boolean {
-  if (canRunAsItIs({ architecture })) return true;
-  if (!existsSync(binfmt)) return false;
-  const wanted = (machines[architecture] ?? [architecture]).map((machine) => `qemu-${machine}`);
-  return readdirSync(binfmt).some(
-    (name) => wanted.includes(name) && readFileSync(`${binfmt}/${name}`, 'utf8').startsWith('enabled'),
-  );
-}
-
-/** A stage's own `--platform`: this host's, or the one that is built for. @throws what `fail` makes of the message */
-export function requireBuildable(text: string, target: Platform, fail: (message: string) => GantryError): void {
-  const wanted = platformName(parsePlatform(text));
-  if (wanted !== platformName(nativePlatform) && wanted !== platformName(target))
-    throw fail(
-      `platform "${text}" is neither this host's (${platformName(nativePlatform)}) nor the one that is built for (${platformName(target)})`,
-    );
-}

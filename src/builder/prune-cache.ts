@@ -1,26 +1,24 @@
-import { isGantryError } from '#errors/index.ts';
-import type { GraphDriver } from '#snapshots/index.ts';
+import type { Images } from '#images/index.ts';
 import type { BuildCache } from './build-cache.ts';
 import type { CacheRecord, PruneRequest } from './builder.ts';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { KeptContexts } from './kept-contexts.ts';
 import { treeBytes } from './tree-bytes.ts';
+import { keptLayers, removeKeptLayer } from './trim-cache.ts';
 
 interface Parts {
-  readonly driver: Pick<GraphDriver, 'layers' | 'removeLayer'>;
+  readonly images: Pick<Images, 'otherLayers' | 'dropLayer'>;
   readonly cache: BuildCache;
   readonly cacheMounts: CacheMounts;
   readonly contexts: KeptContexts;
 }
 
-/** What the builder keeps of its own: layers of stages that no image is made of, cache mounts and contexts. Longest unused first. */
-export async function listCache({ driver, cache, cacheMounts, contexts }: Parts): Promise<readonly CacheRecord[]> {
-  const sizes = new Map<string, number>();
-  for await (const { chainId, size } of driver.layers()) sizes.set(chainId, size);
-  const layers = cache.privateLayers().flatMap(({ key, layer, used }): CacheRecord[] => {
-    const size = sizes.get(layer);
-    return size === undefined ? [] : [{ id: layer, type: 'regular', size, used, inUse: false, key }];
-  });
+/** What the builder keeps of its own: layers that no image has, cache mounts and contexts. Longest unused first. */
+export async function listCache(parts: Parts): Promise<readonly CacheRecord[]> {
+  const { cacheMounts, contexts } = parts;
+  const layers = (await keptLayers(parts)).map(
+    ({ layer, size, used, inUse }): CacheRecord => ({ id: layer, type: 'regular', size, used, inUse }),
+  );
   const mounts = (await cacheMounts.list()).map(
     ({ directory, used, inUse }): CacheRecord => ({
       id: directory.slice(directory.lastIndexOf('/') + 1),
@@ -73,18 +71,12 @@ export async function pruneCache(
 }
 
 /** Whether it could be removed. */
-async function removeRecord({ driver, cache, cacheMounts, contexts }: Parts, record: CacheRecord): Promise<boolean> {
+async function removeRecord(parts: Parts, record: CacheRecord): Promise<boolean> {
+  const { cacheMounts, contexts } = parts;
   if (record.type === 'source.local') {
     await contexts.remove(record.id);
     return true;
   }
   if (record.directory !== undefined) return cacheMounts.remove(record.directory);
-  try {
-    await driver.removeLayer(record.id);
-  } catch (error) {
-    if (isGantryError(error, 'conflict')) return false; // something stands on it
-    throw error;
-  }
-  if (record.key !== undefined) cache.forgetPrivate(record.key);
-  return true;
+  return removeKeptLayer(parts, record.id);
 }

@@ -3,8 +3,9 @@ import { frameError, type Lookup, type RunInstruction } from '#dockerfile/index.
 import { GantryError } from '#errors/index.ts';
 import type { ImageRunConfig } from '#oci/index.ts';
 import type { BuildSession } from './build-session.ts';
+import { canRun } from './foreign-programs.ts';
 import { keyedStep } from './keyed-step.ts';
-import { canRun, canRunAsItIs, platformName } from './platforms.ts';
+import { canRunAsItIs, platformName } from './platforms.ts';
 import { commandLine, defaultShell, environment } from './run-config.ts';
 import { makeScript, scriptPath } from './run-script.ts';
 import type { StageOutput } from './stage-output.ts';
@@ -36,12 +37,6 @@ export async function runStep(
   const user = state.config.User ?? '';
   const networkMode = networkOf(instruction, session);
   const privileged = isInsecure(instruction, session);
-  if (!canRun(state.platform))
-    throw frameError(
-      instruction.span,
-      `this host cannot run programs for ${platformName(state.platform)}; set up binfmt_misc with qemu-user-static`,
-      'unsupported',
-    );
   const planned = await planMounts(session, instruction.mounts, at);
 
   const said = command.args.join(' ');
@@ -69,6 +64,12 @@ export async function runStep(
       },
     },
     async ({ diffId, log }) => {
+      if (!canRun(state.platform))
+        throw frameError(
+          instruction.span,
+          `this host cannot run programs for ${platformName(state.platform)}; set up binfmt_misc with qemu-user-static`,
+          'unsupported',
+        );
       const container = shortDiffId(diffId);
       output.text(` ---> Running in ${container}\n`);
       await using mounted = await openStepMounts(session, planned, cwd);

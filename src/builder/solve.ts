@@ -28,7 +28,7 @@ export interface Solved {
  * failure stops the others, and is what is thrown once they have all stopped.
  */
 export async function solve({ images, ...given }: Solvable, emit: Emit, outer: AbortSignal): Promise<Solved> {
-  const { file, request, platform, hold } = given;
+  const { file, request, platform, holds } = given;
   checkSyntax(file);
   const args = readBuildArgs(file, request.buildArgs, platform, request.target);
   const graph = planStages(file, args.global, request);
@@ -36,7 +36,7 @@ export async function solve({ images, ...given }: Solvable, emit: Emit, outer: A
   const signal = AbortSignal.any([outer, failed.signal]);
   const running = new Map<number, Promise<StageState>>();
   const bases = new Map<string, string>();
-  const baseImage = createBaseImages(images, request, platform, hold, signal);
+  const baseImage = createBaseImages(images, request, platform, holds.keys, signal);
   const session: BuildSession = {
     ...given,
     graph,

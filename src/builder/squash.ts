@@ -2,6 +2,7 @@ import { closeFd, mountDetached } from '#linux/index.ts';
 import { chainIdOf } from '#oci/index.ts';
 import { extractTar, type GraphDriver } from '#snapshots/index.ts';
 import { cacheKey } from './build-cache.ts';
+import type { BuildHolds } from './build-holds.ts';
 import type { StageState } from './stage-state.ts';
 import type { StepLayers } from './step-layers.ts';
 
@@ -9,7 +10,11 @@ import type { StepLayers } from './step-layers.ts';
 export async function squash(
   { driver, layers }: { readonly driver: GraphDriver; readonly layers: StepLayers },
   state: StageState,
-  { signal, epoch }: { readonly signal: AbortSignal; readonly epoch: number | undefined },
+  {
+    signal,
+    holds,
+    epoch,
+  }: { readonly signal: AbortSignal; readonly holds: BuildHolds; readonly epoch: number | undefined },
 ): Promise<StageState> {
   const exported = state.tree.exported ?? [];
   const own = exported.slice(state.baseLayers);
@@ -19,7 +24,7 @@ export async function squash(
   const parent = { identity: layer ?? 'scratch', layer, exported: base };
   const key = cacheKey('squash', [parent.identity, own.map(({ diffId }) => diffId), epoch]);
   const made =
-    (await layers.reuse(key, parent, signal)) ??
+    (await layers.reuse(key, parent, { signal, holds })) ??
     (await layers.make(
       key,
       parent,
@@ -35,7 +40,7 @@ export async function squash(
           closeFd(root);
         }
       },
-      { signal, ...(epoch === undefined ? {} : { epoch }) },
+      { signal, holds, ...(epoch === undefined ? {} : { epoch }) },
     ));
   return {
     ...state,

@@ -7,14 +7,14 @@ import {
   type Lookup,
   parseTrigger,
 } from '#dockerfile/index.ts';
-import { throwIfAborted } from '#errors/index.ts';
+import { isGantryError, messageOf, throwIfAborted } from '#errors/index.ts';
 import { closeFd, mountDetached } from '#linux/index.ts';
-import type { ImageRunConfig } from '#oci/index.ts';
+import type { ImageRunConfig, Platform } from '#oci/index.ts';
 import { cacheKey } from './build-cache.ts';
 import type { BuildSession } from './build-session.ts';
 import { fileStep } from './file-step.ts';
 import { keyedStep, type StepRun } from './keyed-step.ts';
-import { parsePlatform, requireBuildable } from './platforms.ts';
+import { parsePlatform } from './platforms.ts';
 import { type ConfigInstruction, changeConfig, environment, withDefaultPath } from './run-config.ts';
 import { runStep } from './run-step.ts';
 import type { PlannedStage } from './stage-graph.ts';
@@ -95,14 +95,11 @@ const countedKinds: ReadonlySet<string> = new Set(['RUN', 'COPY', 'ADD', 'WORKDI
 
 async function baseState(session: BuildSession, planned: PlannedStage, output: StageOutput): Promise<StageState> {
   const { base, platform, exported } = planned;
-  if (platform !== undefined && platform.text !== '')
-    requireBuildable(platform.text, session.platform, (message) =>
-      frameError(platform.word.span, message, 'unsupported'),
-    );
+  const own = platform === undefined || platform.text === '' ? session.platform : platformAt(platform);
   const state = await (async () => {
     switch (base.from) {
       case 'scratch':
-        return scratchStateOf(session.platform);
+        return scratchStateOf(own);
       case 'stage':
         return (await session.stage(base.index)) ?? scratchStateOf(session.platform);
       case 'context':
@@ -112,13 +109,7 @@ async function baseState(session: BuildSession, planned: PlannedStage, output: S
           'unsupported',
         );
       case 'image':
-        return stateOfImage(
-          await session.baseImage(
-            base.reference,
-            output,
-            platform === undefined || platform.text === '' ? session.platform : parsePlatform(platform.text),
-          ),
-        );
+        return stateOfImage(await session.baseImage(base.reference, output, own));
     }
   })();
   const { tree } = state;
@@ -127,6 +118,15 @@ async function baseState(session: BuildSession, planned: PlannedStage, output: S
     config: withDefaultPath(state.config),
     tree: exported ? tree : { ...tree, exported: undefined },
   };
+}
+
+/** A stage's own `--platform`. @throws GantryError invalid, unsupported, as a code frame */
+function platformAt({ text, word }: NonNullable<PlannedStage['platform']>): Platform {
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    throw frameError(word.span, messageOf(error), isGantryError(error) ? error.kind : 'invalid');
+  }
 }
 
 interface Place {

@@ -5,7 +5,9 @@ import type { Images } from '#images/index.ts';
 import { chainId, chainIdOf, type Descriptor, digestOf } from '#oci/index.ts';
 import type { GraphDriver } from '#snapshots/index.ts';
 import type { BuildCache, CachedStep } from './build-cache.ts';
+import type { BuildHolds } from './build-holds.ts';
 import { clampTimes } from './clamp-times.ts';
+import { orCancelled } from './or-cancelled.ts';
 
 /** One layer of the image in the making; its blob is compressed while the build goes on. */
 export interface ExportedLayer {
@@ -26,6 +28,12 @@ export interface StageTree {
 export interface MadeStep {
   readonly tree: StageTree;
   readonly created: string;
+}
+
+/** Of the build that asks. */
+interface StepOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly holds: BuildHolds;
 }
 
 export const emptyTree: StageTree = { identity: 'scratch', layer: undefined, exported: [] };
@@ -52,21 +60,48 @@ export function createStepLayers(deps: {
     return `sha256:${hash.digest('hex')}`;
   };
 
+  /** Layers that are being compressed, by chain id: builds that share a step share this too. */
+  const compressing = new Map<string, Promise<Descriptor>>();
+
+  const isHere = async ({ digest }: Descriptor, { holds }: StepOptions): Promise<boolean> => {
+    await holds.keys([digest]);
+    return (await content.stat(digest)) !== undefined;
+  };
+
+  const compressed = async (layer: string, options: StepOptions): Promise<Descriptor> => {
+    const { signal, holds } = options;
+    for (;;) {
+      const running = compressing.get(layer);
+      if (running === undefined) break;
+      // The build that does it may be cancelled; then this one does it.
+      const descriptor = await orCancelled(
+        running.catch(() => undefined),
+        signal,
+      );
+      if (descriptor !== undefined && (await isHere(descriptor, options))) return descriptor;
+    }
+    const work = driver
+      .layerDiff(layer)
+      .then((tar) => images.addLayer(tar, { ...signalOption(signal), take: holds.take }))
+      .then(({ descriptor }) => descriptor);
+    compressing.set(layer, work);
+    return work.finally(() => compressing.delete(layer));
+  };
+
   /** Compresses a layer; what it comes to is recorded. Nobody may wait for it when the build fails: no rejection is lost. */
-  const compress = (layer: string, key: string, step: CachedStep, signal: AbortSignal | undefined) => {
-    const work = (async () => {
-      const { descriptor } = await images.addLayer(await driver.layerDiff(layer), signalOption(signal));
+  const compress = (layer: string, key: string, step: CachedStep, options: StepOptions) => {
+    const work = compressed(layer, options).then((descriptor) => {
       cache.put(key, { ...step, descriptor });
       return descriptor;
-    })();
+    });
     work.catch(() => undefined);
     return work;
   };
 
-  const blobOf = async (key: string, step: CachedStep, layer: string, signal: AbortSignal | undefined) => {
+  const blobOf = async (key: string, step: CachedStep, layer: string, options: StepOptions) => {
     const { descriptor } = step;
-    const known = descriptor !== undefined && (await content.stat(descriptor.digest)) !== undefined;
-    return { descriptor: known ? Promise.resolve(descriptor) : compress(layer, key, step, signal) };
+    const known = descriptor !== undefined && (await isHere(descriptor, options));
+    return { descriptor: known ? Promise.resolve(descriptor) : compress(layer, key, step, options) };
   };
 
   /** The same content under the name an image gives it: made from a stage's private layer when an image wants it. */
@@ -75,11 +110,13 @@ export function createStepLayers(deps: {
     step: CachedStep,
     from: string,
     parents: readonly ExportedLayer[],
-    signal: AbortSignal | undefined,
+    { signal, holds }: StepOptions,
   ): Promise<MadeStep> => {
-    const { diffId, descriptor } = await images.addLayer(await driver.layerDiff(from), signalOption(signal));
+    const stored = { ...signalOption(signal), take: holds.take };
+    const { diffId, descriptor } = await images.addLayer(await driver.layerDiff(from), stored);
     const diffIds = [...parents.map((layer) => layer.diffId), diffId];
     const layer = chainIdOf(diffIds) ?? diffId;
+    await holds.keys([layer]);
     if (!(await driver.hasLayer(layer)))
       await images.unpack(
         {
@@ -94,18 +131,19 @@ export function createStepLayers(deps: {
   };
 
   return {
-    /** What an earlier build made of this key, if it is all still there. */
+    /** What an earlier build made of this key, if it is all still there; then it is held. */
     async reuse(
       key: string,
       parent: StageTree,
-      signal: AbortSignal | undefined,
-      portable = false,
+      options: StepOptions & { readonly portable?: boolean },
     ): Promise<MadeStep | undefined> {
       const step = cache.find(key);
       if (step === undefined) return undefined;
       const { identity, layer, privateLayer, diffId, created } = step;
       // A name of our own means nothing elsewhere, nor do the keys that were made of it.
-      if (portable && identity !== layer) return undefined;
+      if (options.portable === true && identity !== layer) return undefined;
+      // Held first and looked for then, so that no removal comes between.
+      await options.holds.keys([layer, privateLayer].filter((name) => name !== undefined));
       if (parent.exported === undefined) {
         for (const name of [layer, privateLayer])
           if (name !== undefined && (await driver.hasLayer(name)))
@@ -118,11 +156,11 @@ export function createStepLayers(deps: {
         chainId(parent.layer, diffId) === layer &&
         (await driver.hasLayer(layer))
       ) {
-        const { descriptor } = await blobOf(key, step, layer, signal);
+        const { descriptor } = await blobOf(key, step, layer, options);
         return { tree: { identity, layer, exported: [...parent.exported, { diffId, descriptor }] }, created };
       }
       if (privateLayer !== undefined && (await driver.hasLayer(privateLayer)))
-        return publish(key, step, privateLayer, parent.exported, signal);
+        return publish(key, step, privateLayer, parent.exported, options);
       return undefined;
     },
 
@@ -131,8 +169,9 @@ export function createStepLayers(deps: {
       key: string,
       parent: StageTree,
       work: (diffId: string) => Promise<void>,
-      { signal, epoch }: { readonly signal?: AbortSignal; readonly epoch?: number },
+      { epoch, ...options }: StepOptions & { readonly epoch?: number },
     ): Promise<MadeStep> {
+      const { signal, holds } = options;
       const id = newDiffId();
       await driver.createDiff(id, parent.layer, { volatile: true });
       try {
@@ -142,16 +181,18 @@ export function createStepLayers(deps: {
         const created = new Date(epoch === undefined ? Date.now() : epoch * 1000).toISOString();
         if (parent.exported === undefined) {
           const layer = digestOf(`${key} ${id}`);
+          await holds.keys([layer]);
           await driver.commitDiff(id, layer);
           cache.put(key, { identity: layer, privateLayer: layer, created });
           return { tree: { identity: layer, layer, exported: undefined }, created };
         }
         const diffId = await diffIdOf(id, signal);
         const layer = chainId(parent.layer, diffId);
+        await holds.keys([layer]);
         await driver.commitDiff(id, layer);
         const step: CachedStep = { identity: layer, layer, diffId, created };
         cache.put(key, step);
-        const descriptor = compress(layer, key, step, signal);
+        const descriptor = compress(layer, key, step, options);
         return { tree: { identity: layer, layer, exported: [...parent.exported, { diffId, descriptor }] }, created };
       } catch (error) {
         if (await driver.hasDiff(id)) await driver.removeDiff(id);

@@ -44,11 +44,15 @@ export async function checkLayer(
   let there = await driver.hasLayer(chainId);
   const user = layerUser?.(chainId);
   let scratch: string | undefined;
+  let release: (() => void) | undefined;
   try {
     if (!blobs.has(digest) || !quick) {
       // The copy has a row like any layer, so that one that a crash leaves behind is collected.
       const copy = quick || !comparable ? undefined : chainIdOn(layer.parent, digestOf(randomBytes(32)));
-      if (copy !== undefined) table.putLayer(copy, 0);
+      if (copy !== undefined) {
+        release = await deps.leases.hold([copy]);
+        table.putLayer(copy, 0);
+      }
       const fault = await readBlob(deps, layer, copy, { quick, signal });
       if (fault === undefined) scratch = copy;
       else if (copy !== undefined) table.dropLayer(copy);
@@ -94,6 +98,7 @@ export async function checkLayer(
       await driver.removeLayer(scratch);
       table.dropLayer(scratch);
     }
+    release?.();
   }
 }
 

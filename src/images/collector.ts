@@ -86,6 +86,8 @@ export function createCollector({
         if (table.hasLayer(chainId) && (await removeLayer(chainId))) gone.push(chainId);
       return gone;
     },
+    /** One unpacked layer, whether there is a row for it or not; false where an image, a hold or what stands on it keeps it. */
+    layer: removeLayer,
     /** What was to go while something held it, and is not held any more. Called when a hold ends. */
     async retry(): Promise<void> {
       const due = (keys: Set<string>) => {

@@ -9,7 +9,7 @@ import { canonicalJson } from './canonical-json.ts';
 import { check } from './check.ts';
 import { createCollector } from './collector.ts';
 import type { Deps, Work } from './deps.ts';
-import { hold, holdImage } from './hold.ts';
+import { hold, holdImage, leaseOf } from './hold.ts';
 import { chainOf, type ImageDocument } from './image-document.ts';
 import { collectIndexes, createIndex } from './image-index.ts';
 import { createImageTable } from './image-table.ts';
@@ -147,10 +147,11 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
         lookup.image(await importRootfs(deps, ending(source, options.signal), options)),
       ),
 
-    async addLayer(tar, { signal } = {}) {
+    async addLayer(tar, { signal, take } = {}) {
       const { layer, release } = await cancellable(signal, () => storeLayer(deps, ending(tar, signal), signal));
       const { digest } = layer.descriptor;
-      if (fresh.has(digest)) release();
+      if (take !== undefined) await take(leaseOf(deps, release));
+      else if (fresh.has(digest)) release();
       else fresh.set(digest, release);
       return layer;
     },
@@ -183,6 +184,17 @@ export async function createImages({ db, content, driver, registry }: ImagesPart
     prune: (options) => prune(deps, lookup, options),
     hold: (image) => holdImage(deps, image),
     holdKeys: (keys) => hold(deps, keys),
+    async otherLayers() {
+      const all = await Array.fromAsync(driver.layers());
+      return all
+        .filter(({ chainId }) => !table.usesChain(chainId))
+        .map(({ chainId, size }) => ({ chainId, size, held: leases.holders(chainId) > 0 }));
+    },
+    async dropLayer(chainId, blob) {
+      if (!(await collector.layer(chainId))) return false;
+      if (blob !== undefined) await collector.blobs([blob]);
+      return true;
+    },
     usage: (layerBytes) => usage(deps, lookup, layerBytes),
     check: (options) => check(deps, options),
 

@@ -7,15 +7,16 @@ import type { Image } from './images.ts';
  * Keeps blobs and unpacked layers, by digest and chain id, from being collected until it is disposed of, whether they are
  * there yet or not. What an `rmi` wanted to take meanwhile goes then.
  */
-export async function hold({ leases, collector }: Deps, keys: readonly string[]): Promise<AsyncDisposable> {
-  const release = await leases.hold(keys);
-  return {
-    async [Symbol.asyncDispose]() {
-      release();
-      await collector.retry();
-    },
-  };
-}
+export const hold = async (deps: Deps, keys: readonly string[]): Promise<AsyncDisposable> =>
+  leaseOf(deps, await deps.leases.hold(keys));
+
+/** The end of a hold as something to dispose of. */
+export const leaseOf = ({ collector }: Pick<Deps, 'collector'>, release: () => void): AsyncDisposable => ({
+  async [Symbol.asyncDispose]() {
+    release();
+    await collector.retry();
+  },
+});
 
 /** The same for all that an image is made of. @throws GantryError not-found where it was removed meanwhile */
 export async function holdImage(deps: Deps, image: Image): Promise<AsyncDisposable> {

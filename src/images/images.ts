@@ -86,8 +86,14 @@ export interface Images {
    * for the index where they are pushed or saved. @throws GantryError not-found
    */
   createIndex(index: NewIndex, options?: { signal?: AbortSignal }): Promise<Descriptor>;
-  /** Compresses and stores a layer tar; unpacks nothing. For `create`. */
-  addLayer(tar: Readable, options?: { signal?: AbortSignal }): Promise<StoredLayer>;
+  /**
+   * Compresses and stores a layer tar; unpacks nothing. For `create`: until an image has it, the blob is kept from being
+   * collected. Whoever needs it longer than that, and others may make and remove an image of the same, takes the lease.
+   */
+  addLayer(
+    tar: Readable,
+    options?: { signal?: AbortSignal; take?: (lease: AsyncDisposable) => Promise<void> },
+  ): Promise<StoredLayer>;
   /** Unpacks what of an image's chain is not unpacked yet; returns the chain id. */
   unpack(
     image: { config: ImageConfig; layers: readonly Descriptor[] },
@@ -107,6 +113,10 @@ export interface Images {
   hold(image: Image): Promise<AsyncDisposable>;
   /** The same for blobs and layers by digest and chain id, whether they are there yet or not. */
   holdKeys(keys: readonly string[]): Promise<AsyncDisposable>;
+  /** Unpacked layers that no image has: what builds keep. `held` while work in progress relies on it. */
+  otherLayers(): Promise<readonly { readonly chainId: string; readonly size: number; readonly held: boolean }[]>;
+  /** Removes such a layer and its blob, if that is known; false where something stands on it or relies on it. */
+  dropLayer(chainId: string, blob: string | undefined): Promise<boolean>;
   /** What images take on the disk. `layerBytes` of the graph driver's `usage`. */
   usage(layerBytes: ReadonlyMap<string, number>): Promise<ImagesUsage>;
   /** Verifies every blob, unpacked layer and reference. See check.ts. */

@@ -6,6 +6,6 @@ export * from './graph-driver.ts';
 export { createMountPoints, type MountPoints, withLowest } from './mount-points.ts';
 export { overlaySupported } from './overlay-support.ts';
 export { createOverlay2Driver } from './overlay2-driver.ts';
-export { type PackOptions, type PackPolicy, packTree, packTreeWith } from './pack-tree.ts';
+export { type PackOptions, type PackPolicy, packTree, packTrees, packTreeWith } from './pack-tree.ts';
 export { type OpenDirectory, openDirectoryInRoot } from './parent-walk.ts';
 export { createVfsDriver } from './vfs-driver.ts';

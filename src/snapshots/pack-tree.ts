@@ -46,6 +46,18 @@ const MAX_PATH = 4095;
  */
 export const packTree = (rootFd: number, options: PackOptions = {}): Readable => packTreeWith(rootFd, {}, options);
 
+/** Several trees as one tar, one after the other, each below its prefix. */
+export const packTrees = (
+  trees: readonly (Omit<PackOptions, 'signal'> & { readonly rootFd: number })[],
+  { signal }: Pick<PackOptions, 'signal'> = {},
+): Readable =>
+  streamOf(
+    (function* () {
+      for (const { rootFd, ...options } of trees) yield* packing(rootFd, {}, options);
+    })(),
+    signal,
+  );
+
 /** The same, with a policy, and something to do when the stream is done, however it ends. */
 export function packTreeWith(
   rootFd: number,
@@ -53,10 +65,17 @@ export function packTreeWith(
   { signal, ...options }: PackOptions = {},
   done: () => void = () => undefined,
 ): Readable {
+  const stream = streamOf(packing(rootFd, policy, options), signal);
+  stream.once('close', done);
+  return stream;
+}
+
+/** Parts of an archive in larger chunks, with its end. */
+function streamOf(parts: Iterable<Uint8Array>, signal: AbortSignal | undefined): Readable {
   async function* chunks(): AsyncGenerator<Buffer, void> {
     let batch: Uint8Array[] = [];
     let size = 0;
-    for (const part of packing(rootFd, policy, options)) {
+    for (const part of parts) {
       batch.push(part);
       size += part.length;
       if (size < CHUNK) continue;
@@ -66,11 +85,9 @@ export function packTreeWith(
       size = 0;
       await setImmediate();
     }
-    if (size > 0) yield Buffer.concat(batch);
+    yield Buffer.concat([...batch, endOfArchive]);
   }
-  const stream = Readable.from(chunks(), { objectMode: false, highWaterMark: CHUNK });
-  stream.once('close', done);
-  return stream;
+  return Readable.from(chunks(), { objectMode: false, highWaterMark: CHUNK });
 }
 
 function* packing(rootFd: number, policy: PackPolicy, options: PackOptions): Generator<Uint8Array, void> {
@@ -116,7 +133,6 @@ function* packing(rootFd: number, policy: PackPolicy, options: PackOptions): Gen
     yield encodeTarHeader(headerOf(directoryFd, name, prefix + path, status));
     if (status.type === 'file') yield* contentOf(directoryFd, name, path, status.size);
   }
-  yield endOfArchive;
 }
 
 function headerOf(directoryFd: number, name: FileName, as: string, status: FileStatus): NewTarHeader {
