@@ -16,7 +16,7 @@ export interface Terminal extends Disposable {
 let count = 0;
 
 export function openTerminal(env: Readonly<Record<string, string>>, columns = 100, rows = 30): Terminal {
-  const server = `gantry-test-${process.pid}-${count++}`;
+  let server = `gantry-test-${process.pid}-${count++}`;
   const tmux = (...args: string[]): string => {
     const { status, stdout, stderr } = spawnSync('tmux', ['-L', server, '-f', '/dev/null', ...args], {
       encoding: 'utf8',
@@ -25,7 +25,15 @@ export function openTerminal(env: Readonly<Record<string, string>>, columns = 10
     if (status !== 0) throw new Error(`tmux ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
-  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), 'bash', '--norc', '--noprofile');
+  const begin = () =>
+    tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), 'bash', '--norc', '--noprofile');
+  try {
+    begin();
+  } catch {
+    // tmux's own server ends now and then before it has begun, on a busy machine: another is asked.
+    server = `gantry-test-${process.pid}-${count++}`;
+    begin();
+  }
   const screen = () => tmux('capture-pane', '-p', '-S', '-');
   return {
     type(text) {
