@@ -190,6 +190,28 @@ describe('cp', () => {
     );
   });
 
+  test('gantry: no command puts a file in the place of a device; links lead to what is written', async () => {
+    const device = `${host}/device`;
+    execFileSync('mknod', [device, 'c', '1', '3']);
+    symlinkSync(device, `${host}/to-device`);
+    for (const args of [
+      ['save', '-o', device, 'busybox'],
+      ['export', '-o', device, 'box'],
+      ['export', '-o', `${host}/to-device`, 'box'],
+      ['cp', 'box:/etc/passwd', device],
+      ['run', '--rm', '--cidfile', device, 'busybox', 'true'],
+    ]) {
+      const { code, stderr } = await engine.gantry(args);
+      assert.notEqual(code, 0, args.join(' '));
+      assert.match(stderr, /cannot write to a character device|it is a device|container ID file found/, args.join(' '));
+      assert.ok(lstatSync(device).isCharacterDevice(), args.join(' '));
+    }
+    writeFileSync(`${host}/archive`, '');
+    symlinkSync('archive', `${host}/to-archive`);
+    await ok(['save', '-o', `${host}/to-archive`, 'busybox']);
+    assert.ok(lstatSync(`${host}/to-archive`).isSymbolicLink() && statSync(`${host}/archive`).size > 0);
+  });
+
   test('the archive call tells what a path is', async () => {
     await inside('ln -s /etc/passwd /tmp/to-passwd; ln -s nowhere /tmp/dangling');
     const head = (path: string) => engine.api('HEAD', `/v1.44/containers/box/archive?path=${encodeURIComponent(path)}`);

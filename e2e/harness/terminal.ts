@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { until } from './program.ts';
 
 /** A real terminal (tmux, on a server of its own) that runs a shell with this environment. */
@@ -13,27 +16,17 @@ export interface Terminal extends Disposable {
   shows(pattern: RegExp): Promise<string>;
 }
 
-let count = 0;
-
 export function openTerminal(env: Readonly<Record<string, string>>, columns = 100, rows = 30): Terminal {
-  let server = `gantry-test-${process.pid}-${count++}`;
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-tmux-'));
   const tmux = (...args: string[]): string => {
-    const { status, stdout, stderr } = spawnSync('tmux', ['-L', server, '-f', '/dev/null', ...args], {
+    const { status, stdout, stderr } = spawnSync('tmux', ['-S', `${directory}/server`, '-f', '/dev/null', ...args], {
       encoding: 'utf8',
       env: { ...process.env, ...env, TMUX: '' },
     });
     if (status !== 0) throw new Error(`tmux ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
-  const begin = () =>
-    tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), 'bash', '--norc', '--noprofile');
-  try {
-    begin();
-  } catch {
-    // tmux's own server ends now and then before it has begun, on a busy machine: another is asked.
-    server = `gantry-test-${process.pid}-${count++}`;
-    begin();
-  }
+  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), 'bash', '--norc', '--noprofile');
   const screen = () => tmux('capture-pane', '-p', '-S', '-');
   return {
     type(text) {
@@ -54,6 +47,7 @@ export function openTerminal(env: Readonly<Record<string, string>>, columns = 10
     },
     [Symbol.dispose]() {
       tmux('kill-server');
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

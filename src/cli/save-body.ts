@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { EngineResponse } from '#client/index.ts';
 import { Failure } from './failure.ts';
@@ -13,7 +13,8 @@ export async function saveBody(ask: () => Promise<EngineResponse>, path: string,
     for await (const chunk of (await ask()).body) writeOut(chunk);
     return 0;
   }
-  const temporary = `${dirname(path)}/.gantry-${verb}-${randomBytes(6).toString('hex')}`;
+  const target = await placeOf(path, verb);
+  const temporary = `${dirname(target)}/.gantry-${verb}-${randomBytes(6).toString('hex')}`;
   const file = await open(temporary, 'wx').catch((error: NodeJS.ErrnoException) => {
     throw new Failure(
       `failed to ${verb} to "${path}": ${error.code === 'ENOENT' ? 'its folder does not exist' : error.message}`,
@@ -23,11 +24,23 @@ export async function saveBody(ask: () => Promise<EngineResponse>, path: string,
   try {
     for await (const chunk of (await ask()).body) await file.writeFile(chunk);
     await file.close();
-    await rename(temporary, path);
+    await rename(temporary, target);
     return 0;
   } catch (error) {
     await file.close().catch(() => {});
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** What the path names, through links: a file, or nothing yet. A device or a pipe would be replaced by a file. */
+async function placeOf(path: string, verb: string): Promise<string> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return path;
+  if (found.isFile()) return await realpath(path);
+  const kind = found.isDirectory() ? 'directory' : found.isCharacterDevice() ? 'character device file' : 'special file';
+  throw new Failure(`failed to ${verb} to "${path}": cannot write to a ${kind}`, 1);
 }

@@ -117,6 +117,8 @@ function openDirectory(path: Buffer): number {
 
 function refuseOtherKind(path: Buffer, { name, type }: TarHeader): void {
   const existing = lstatSync(path, { throwIfNoEntry: false });
+  if (existing?.isCharacterDevice() || existing?.isBlockDevice())
+    throw new GantryError('invalid', `cannot overwrite "${name}": it is a device of this host`);
   if (existing === undefined || existing.isDirectory() === (type === 'directory')) return;
   const [old, other] = type === 'directory' ? ['non-directory', 'directory'] : ['directory', 'non-directory'];
   throw new GantryError('invalid', `cannot overwrite ${old} "${name}" with ${other}`);
