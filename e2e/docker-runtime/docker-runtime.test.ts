@@ -61,8 +61,9 @@ suite('dockerd with --runtime gantry', { skip: absent === undefined ? false : `$
     using terminal = openTerminal(daemon.env, 80, 24);
     terminal.type(`docker ${container('--rm', '-it', '--name', 'tty', 'box', 'sh').join(' ')}\n`);
     await terminal.shows(/\/ #/);
-    terminal.type('stty size; tty\n');
-    await terminal.shows(/24 80\n\/dev\/pts\/0/);
+    // docker tells the size once the container runs: until then it is 0 0, which stty takes for an error.
+    terminal.type('until [ "$(stty size 2>&1)" = "24 80" ]; do :; done; tty; echo re"ady"\n');
+    await terminal.shows(/\/dev\/pts\/0\nready/);
     terminal.resize(70, 20);
     terminal.type('until [ "$(stty size)" = "20 70" ]; do :; done; echo re"sized"\n');
     await terminal.shows(/resized/);
