@@ -42,6 +42,11 @@ test('-o writes the target as a directory or a tar, and makes no image of it', a
   await build(rootfs, ['--target', 'files', '-o', `type=tar,dest=${engine.root}/out.tar`]);
   assert.match(execFileSync('tar', ['tf', `${engine.root}/out.tar`], { encoding: 'utf8' }), /^dir\/file$/m);
   assert.equal((await ok(['images', '-aq'])).split('\n').length, before);
+  // What goes to stdout is the tar and nothing else.
+  const tar = execFileSync('tar', ['-t'], {
+    input: Buffer.from(await build(rootfs, ['--target', 'files', '-o', '-'])),
+  });
+  assert.match(tar.toString(), /^dir\/file$/m);
   const refused = await engine.gantry(['build', '-o', dest, '-o', 'type=docker', contextOf(rootfs)]);
   assert.match(refused.stderr, /writes either files .* or an image/);
 });

@@ -137,7 +137,7 @@ function sourcesOf(instruction: Instruction): readonly Word[] {
 }
 
 function targetOf(stages: readonly Stage[], name: string): number {
-  const named = stages.findIndex((stage) => stage.name === name.toLowerCase());
+  const named = stages.findLastIndex((stage) => stage.name === name.toLowerCase());
   if (named >= 0) return named;
   if (/^\d+$/.test(name) && stages[Number(name)] !== undefined) return Number(name);
   const names = stages.flatMap((stage) => stage.name ?? []);

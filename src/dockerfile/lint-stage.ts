@@ -1,5 +1,5 @@
 import type { Instruction, Word } from './instructions.ts';
-import { type LintKnowledge, meant, type Report } from './lint.ts';
+import { checkDescription, type LintKnowledge, meant, type Report } from './lint.ts';
 import { variableNames } from './lint-variables.ts';
 import type { Dockerfile, Stage } from './parse.ts';
 
@@ -68,6 +68,12 @@ export function lintStage(file: Dockerfile, stage: Stage, knowledge: LintKnowled
         break;
       case 'ARG':
         for (const { name } of one.args) checkSecret(one, name, report);
+        checkDescription(
+          file,
+          one.span,
+          one.args.map(({ name }) => name.text),
+          report,
+        );
         break;
       case 'EXPOSE':
         for (const { text } of one.values) checkPort(one, text, report);

@@ -14,6 +14,7 @@ const examples: readonly (readonly [bad: string, rules: readonly string[], good:
   ['FROM a as b', ['FromAsCasing:1'], 'from a as b'],
   ['FROM a\nRUN x \\\n\n  y', ['NoEmptyContinuation:3'], 'FROM a\nRUN x \\\n  y'],
   ['FROM a\nRUN x\nrun y', ['ConsistentInstructionCasing:3'], 'from a\nrun x\nrun y'],
+  ['FROM a AS up\nFROM b AS up', ['DuplicateStageName:2'], 'FROM a AS up\nFROM b AS down'],
   ['FROM a AS scratch', ['ReservedStageName:1'], 'FROM a AS nothing'],
   ['FROM a\nCMD run me', ['JSONArgsRecommended:2'], 'FROM a\nSHELL ["/bin/sh", "-c"]\nCMD run me'],
   ['FROM a\nMAINTAINER me', ['MaintainerDeprecated:2'], 'FROM a\nLABEL maintainer=me'],
@@ -48,6 +49,17 @@ test('lintDockerfile knows what the base image sets and what .dockerignore hides
   const ignores = (path: string) => path === 'hidden';
   assert.deepEqual(found(text, { environmentOf, ignores }), ['UndefinedVar:2', 'CopyIgnoredFile:3']);
   assert.equal(message(text, { environmentOf }), "Usage of undefined variable '$HOME_OF' (did you mean $HOME_ON?)");
+});
+
+test('lintDockerfile looks at descriptions where the directive asks for it', () => {
+  const text =
+    '# about it\nARG V=1\n# other things\n\n# up is what runs\n# as it should\nFROM a AS up\n# W or so\nARG W\n# no\nARG X\n';
+  assert.deepEqual(found(text), []);
+  for (const rules of ['all', 'InvalidDefinitionDescription'])
+    assert.deepEqual(found(`# check=experimental=${rules}\n\n${text}`), [
+      'InvalidDefinitionDescription:4',
+      'InvalidDefinitionDescription:13',
+    ]);
 });
 
 test('lintDockerfile leaves out what the check directive skips', () => {

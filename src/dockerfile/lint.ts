@@ -9,11 +9,13 @@ import type { Span } from './source.ts';
 export type LintRule =
   | 'ConsistentInstructionCasing'
   | 'CopyIgnoredFile'
+  | 'DuplicateStageName'
   | 'ExposeInvalidFormat'
   | 'ExposeProtoCasing'
   | 'FromAsCasing'
   | 'FromPlatformFlagConstDisallowed'
   | 'InvalidDefaultArgInFrom'
+  | 'InvalidDefinitionDescription'
   | 'JSONArgsRecommended'
   | 'LegacyKeyValueFormat'
   | 'MaintainerDeprecated'
@@ -47,9 +49,11 @@ export interface LintKnowledge {
   readonly ignores?: (path: string) => boolean;
 }
 
-/** What to do about the rules: `# check=skip=RuleA,RuleB;error=true`. */
+/** What to do about the rules: `# check=skip=RuleA,RuleB;experimental=RuleC;error=true`. */
 export interface CheckDirective {
   readonly skip: ReadonlySet<string>;
+  /** Rules that only hold where they are asked for. */
+  readonly experimental: ReadonlySet<string>;
   readonly error: boolean;
 }
 
@@ -65,18 +69,21 @@ export function checkDirective(file: Dockerfile): CheckDirective {
       return [key.trim().toLowerCase(), value.trim()] as const;
     }),
   );
+  const rules = (key: string) => new Set((settings.get(key) ?? '').split(',').map((name) => name.trim()));
   return {
-    skip: new Set((settings.get('skip') ?? '').split(',').map((name) => name.trim())),
+    skip: rules('skip'),
+    experimental: rules('experimental'),
     error: settings.get('error') === 'true',
   };
 }
 
 /** Looks for what works and yet is a mistake. What the file's `check` directive skips is left out. Pure. */
 export function lintDockerfile(file: Dockerfile, knowledge: LintKnowledge = {}): readonly LintWarning[] {
-  const { skip } = checkDirective(file);
+  const { skip, experimental } = checkDirective(file);
   const found: LintWarning[] = [];
   const report: Report = (rule, span, message) => {
     if (skip.has(rule) || skip.has('all')) return;
+    if (rule === 'InvalidDefinitionDescription' && !experimental.has(rule) && !experimental.has('all')) return;
     const { source, start } = span;
     found.push({
       rule,
@@ -92,11 +99,47 @@ export function lintDockerfile(file: Dockerfile, knowledge: LintKnowledge = {}):
   const globals = new Map(
     file.globalArgs.flatMap(({ args }) => args.map(({ name, value }) => [name.text, value?.text] as const)),
   );
+  for (const { args, span } of file.globalArgs)
+    checkDescription(
+      file,
+      span,
+      args.map(({ name }) => name.text),
+      report,
+    );
   for (const stage of file.stages) {
+    if (stage.name !== undefined) {
+      checkDescription(file, stage.from.span, [stage.name], report);
+      if (file.stages.some(({ index, name }) => index < stage.index && name === stage.name))
+        report(
+          'DuplicateStageName',
+          stage.from.span,
+          `Duplicate stage name '${stage.name}', stage names should be unique`,
+        );
+    }
     checkFrom(stage.from, stage, globals, report);
     lintStage(file, stage, knowledge, report);
   }
   return found.sort((a, b) => a.line - b.line);
+}
+
+/** What stands right above a stage or an argument describes it, and begins with its name (docs.docker.com: --call=outline). */
+export function checkDescription(file: Dockerfile, span: Span, names: readonly string[], report: Report): void {
+  const texts: string[] = [];
+  for (let line = span.start.line - 1; ; line--) {
+    const comment = file.comments.find((one) => one.span.start.line === line);
+    if (comment === undefined) break;
+    texts.push(comment.text.trim());
+  }
+  if (
+    texts.length === 0 ||
+    texts.some((text) => names.some((name) => text.toLowerCase().startsWith(`${name.toLowerCase()} `)))
+  )
+    return;
+  report(
+    'InvalidDefinitionDescription',
+    span,
+    `Comment for build stage or argument should follow the format: \`# ${names[0] ?? ''} <description>\`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.`,
+  );
 }
 
 /** The keyword as it is written. */

@@ -41,8 +41,6 @@ export function parseDockerfile(text: string, name = 'Dockerfile'): Dockerfile {
     const instruction = parseInstruction(line, file.escape);
     const stage = stages.at(-1);
     if (instruction.kind === 'FROM') {
-      if (instruction.name !== undefined && stages.some((other) => other.name === instruction.name))
-        throw frameError(instruction.span, `duplicate name ${instruction.name}: another stage has it already`);
       stages.push({
         index: stages.length,
         from: instruction,

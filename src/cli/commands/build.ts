@@ -111,15 +111,16 @@ export const command = defineCommand({
       writeOut(checkReport(shown.warnings));
       return shown.warnings.length === 0 ? 0 : 1;
     }
-    if (values['explain-cache']) writeOut(explanation(shown.steps));
+    if (values['explain-cache']) sayFor(outputs)(explanation(shown.steps));
     const mode = progressOf(values);
+    const say = sayFor(outputs);
     if (mode !== 'quiet' && mode !== 'rawjson') {
       writeError(warningSummary(shown.warnings));
       if (shown.imageId !== '') {
-        writeOut(`Successfully built ${shown.imageId.replace('sha256:', '').slice(0, 12)}\n`);
-        for (const tag of tags) writeOut(`Successfully tagged ${tag}\n`);
+        say(`Successfully built ${shown.imageId.replace('sha256:', '').slice(0, 12)}\n`);
+        for (const tag of tags) say(`Successfully tagged ${tag}\n`);
       }
-    } else if (mode === 'quiet' && shown.imageId !== '') writeOut(`${shown.imageId}\n`);
+    } else if (mode === 'quiet' && shown.imageId !== '') say(`${shown.imageId}\n`);
     if (values.iidfile !== '') {
       if (shown.imageId === '') throw new Failure(`cannot write ${values.iidfile}: no image was made`, 1);
       writeFileSync(values.iidfile, shown.imageId);
@@ -175,7 +176,8 @@ async function build(
     listing === undefined || session === undefined || secret === undefined
       ? undefined
       : listing.contents(await session.need(contextKey(secret, listing.root), listing.lines));
-  const sent = mode === 'plain' && remote === undefined ? counted(changed ?? tar) : (changed ?? tar);
+  const say = sayFor(outputs);
+  const sent = mode === 'plain' && remote === undefined ? counted(changed ?? tar, say) : (changed ?? tar);
   const { body } = await engine.stream('POST', '/build', {
     query: {
       ...queryOf(values, proxyVariables(config, hostOf(engine.address))),
@@ -199,7 +201,7 @@ async function build(
   ]);
   written.catch(() => undefined); // the build's own failure is what is told first
   const shown = await Promise.race([
-    showBuild(jsonLines<BuildLine>(body), mode, mode === 'tty' ? writeError : writeOut),
+    showBuild(jsonLines<BuildLine>(body), mode, mode === 'tty' ? writeError : say),
     ...(session === undefined ? [] : [session.failed]),
   ]);
   await written;
@@ -246,6 +248,10 @@ function queryOf(values: BuildValues, proxies: Readonly<Record<string, string>>)
     rm: true,
   };
 }
+
+/** Where progress goes: not among the bytes of a result that is written to stdout. */
+const sayFor = (outputs: readonly BuildOutput[]): ((text: string) => void) =>
+  outputs.some((output) => 'dest' in output && output.dest === '-') ? writeError : writeOut;
 
 /** What was asked for last holds. */
 function attested({ attest, sbom, provenance }: BuildValues) {
@@ -305,13 +311,16 @@ const buildArgument = (text: string): readonly [string, string | null] =>
   text.includes('=') ? pair(text) : [text, process.env[text] ?? null];
 
 /** Says how much was sent once it is. */
-async function* counted(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+async function* counted(
+  tar: AsyncIterable<Uint8Array>,
+  say: (text: string) => void,
+): AsyncGenerator<Uint8Array, void, void> {
   let bytes = 0;
   for await (const chunk of tar) {
     bytes += chunk.length;
     yield chunk;
   }
-  writeOut(`Sending build context to Gantry daemon  ${humanSize(bytes)}\n`);
+  say(`Sending build context to Gantry daemon  ${humanSize(bytes)}\n`);
 }
 
 /** The context in gzip, for a slow way to the engine. */

@@ -1,2 +1,0 @@
-FROM x AS a
-FROM y AS A
