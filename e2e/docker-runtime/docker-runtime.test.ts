@@ -114,7 +114,10 @@ suite('dockerd with --runtime gantry', { skip: absent === undefined ? false : `$
   test('beyond its memory a container is killed, and docker knows why', async () => {
     const { code } = await daemon.docker(container('--name', 'oom', '--memory', '16m', 'box', 'tail', '/dev/zero'));
     assert.equal(code, 137);
-    assert.equal(await ok('inspect', '--format', '{{.State.OOMKilled}}', 'oom'), 'true\n');
+    // Its containerd tells of the kill and of the exit in any order.
+    await until(async () =>
+      (await ok('inspect', '--format', '{{.State.OOMKilled}}', 'oom')) === 'true\n' ? true : undefined,
+    );
     await ok('rm', 'oom');
   });
 });

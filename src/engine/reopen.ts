@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { isGantryError } from '#errors/index.ts';
 import { ownerOfDiff } from './container-mounts.ts';
 import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
@@ -22,8 +23,14 @@ export async function reopenContainers(context: Context): Promise<void> {
   for (const container of store.all()) {
     const { id, state } = container;
     const runtime = context.runtimeOf(container);
+    /** Of a task whose record is damaged nothing can be found; the others are. */
+    const damaged = (error: unknown) => {
+      if (!isGantryError(error, 'corrupt')) throw error;
+      context.options.onError(error, `finding container ${id} again`);
+      return undefined;
+    };
     if (state.status === 'running' || state.status === 'paused') {
-      const task = await runtime.load(id, context.taskDirectory(id));
+      const task = await runtime.load(id, context.taskDirectory(id)).catch(damaged);
       if (task !== undefined) {
         lives.of(id).task = task;
         alive.add(id);
@@ -39,7 +46,7 @@ export async function reopenContainers(context: Context): Promise<void> {
       if (exit.oomKilled) context.tell(ended, 'oom');
       context.tell(ended, 'die', { exitCode: String(exit.exitCode) });
     }
-    await runtime.cleanup(id, context.taskDirectory(id));
+    await runtime.cleanup(id, context.taskDirectory(id)).catch(damaged);
     await releaseSharedMemory(context, container);
   }
   await networks.open(alive);

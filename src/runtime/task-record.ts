@@ -1,10 +1,10 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { GantryError } from '#errors/index.ts';
 import type { IdMapping, RuntimeSpec } from '#oci/index.ts';
 import type { Subject } from './hook-steps.ts';
 import type { SeccompFilter } from './seccomp-filter.ts';
 
-/** What an engine that comes later must know of a task: `<directory>/task.json`, written before anything is made. */
+/** What an engine that comes later must know of a task: `<directory>/task.json`, there (tmp+rename) before anything is made. */
 export interface TaskRecord {
   readonly id: string;
   readonly cgroupsPath: string;
@@ -21,17 +21,19 @@ const file = (directory: string) => `${directory}/task.json`;
 
 export function writeTaskRecord(directory: string, record: TaskRecord): void {
   const { seccomp } = record;
+  const temporary = `${file(directory)}.tmp`;
   writeFileSync(
-    file(directory),
+    temporary,
     JSON.stringify({
       ...record,
       seccomp: seccomp && { ...seccomp, program: seccomp.program.toString('base64') },
     }),
     { mode: 0o600 },
   );
+  renameSync(temporary, file(directory));
 }
 
-/** @returns undefined where there is none @throws GantryError corrupt */
+/** @returns undefined where there is none, or the host went down before it was on the disk @throws GantryError corrupt */
 export function readTaskRecord(directory: string): TaskRecord | undefined {
   let text: string;
   try {
@@ -40,6 +42,7 @@ export function readTaskRecord(directory: string): TaskRecord | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
+  if (text === '') return undefined;
   try {
     const { seccomp, ...record } = JSON.parse(text) as Omit<TaskRecord, 'seccomp'> & {
       readonly seccomp?: Omit<SeccompFilter, 'program'> & { readonly program: string };
@@ -55,6 +58,6 @@ export function readTaskRecord(directory: string): TaskRecord | undefined {
 
 /** Removes a task's files but for `exit.json`: whoever crashes next may still ask how it ended. */
 export function removeTaskFiles(directory: string): void {
-  for (const name of ['task.json', 'shim.sock', 'shim.log', 'exit.json.tmp'])
+  for (const name of ['task.json', 'task.json.tmp', 'shim.sock', 'shim.log', 'exit.json.tmp'])
     rmSync(`${directory}/${name}`, { force: true });
 }
