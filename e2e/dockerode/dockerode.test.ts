@@ -86,6 +86,41 @@ describe('dockerode', () => {
     await container.remove();
   });
 
+  test('the detach keys leave a terminal, and the process goes on', async () => {
+    const container = await docker.createContainer({ Image: 'busybox', Cmd: ['sh'], Tty: true, OpenStdin: true });
+    await container.start();
+    const attached = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
+    for (const [options, keys] of [
+      [attached, '\x10\x11'],
+      [{ ...attached, detachKeys: 'ctrl-a,d' }, '\x01d'],
+    ] as const) {
+      const stream = await container.attach(options);
+      const shown = text(stream as unknown as Readable);
+      stream.write(`echo in$((40+2)) \x01\r${keys}`);
+      await shown;
+    }
+    await assert.rejects(container.attach({ ...attached, detachKeys: 'ctrl-1' }), /invalid detach keys \(ctrl-1\)/);
+    const shell = await container.exec({
+      Cmd: ['sh'],
+      AttachStdin: true,
+      AttachStdout: true,
+      Tty: true,
+      DetachKeys: 'x',
+    });
+    const stream = await shell.start({ hijack: true, stdin: true });
+    const shown = text(stream as unknown as Readable);
+    stream.write('x');
+    await shown;
+    assert.equal((await shell.inspect()).Running, true);
+    assert.equal((await container.inspect()).State.Running, true);
+    await container.remove({ force: true });
+    const now = Math.ceil(Date.now() / 1000);
+    const events = await docker.getEvents({ since: now - 60, until: now, filters: { container: [container.id] } });
+    const told = await text(events as Readable);
+    assert.equal(told.split('"Action":"detach"').length - 1, 2, told);
+    assert.match(told, /"Action":"exec_detach"/);
+  });
+
   test('exec: streams, half-close, exit code, detached', async () => {
     const container = await sleeper();
     const counting = await container.exec({ Cmd: ['wc', '-c'], AttachStdin: true, AttachStdout: true });

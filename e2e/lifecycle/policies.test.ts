@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { commandsOf } from '../harness/commands.ts';
 import { type Engine, startEngine } from '../harness/engine.ts';
-import { until } from '../harness/program.ts';
+import { run, until } from '../harness/program.ts';
 
 describe('what becomes of containers when the engine goes and comes', () => {
   let engine: Engine;
@@ -134,7 +135,7 @@ describe('what becomes of containers when the engine goes and comes', () => {
         ...filters.flatMap((f) => ['--filter', f]),
       );
     if ((await inspect('greedy')).State.OOMKilled)
-      assert.match(await events('container=greedy'), /^create\nstart\noom\ndie$/m);
+      assert.match(await events('container=greedy'), /^create\nattach\nstart\noom\ndie$/m);
     const calm = (await events('label=mood=calm')).split('\n').filter((action) => action !== 'attach');
     assert.deepEqual(
       calm.map((action) => action.split(':')[0]),
@@ -147,6 +148,50 @@ describe('what becomes of containers when the engine goes and comes', () => {
       /invalid filter 'colour'/,
     );
     await ok('rm', 'greedy');
+  });
+
+  test('what is done with a container, its networks and volumes is told, in order', async () => {
+    const since = new Date().toISOString();
+    await ok('run', '-d', '-v', 'told:/told', '--name', 'told', 'busybox', 'sleep', '1000');
+    await ok('rename', 'told', 'teller');
+    await ok('top', 'teller');
+    await ok('export', '-o', `${engine.root}/teller.tar`, 'teller');
+    const pipe = `${engine.root}/pipe`;
+    await run('mkfifo', [pipe]);
+    const over = await engine.gantry(['export', '-o', pipe, 'teller']);
+    assert.match(over.stderr, /failed to export to ".*pipe": cannot write to an irregular file/);
+    assert.ok(statSync(pipe).isFIFO());
+    await engine.api('POST', '/containers/teller/resize?h=10&w=20'); // no terminal, no error
+    await ok('commit', 'teller', 'told:v1');
+    // What SIGKILL ended has ended: it can be removed at once.
+    await ok('kill', 'teller');
+    await ok('rm', 'teller');
+    await ok('volume', 'rm', 'told');
+    await ok('rmi', 'told:v1');
+    for (const kind of ['container', 'network', 'volume', 'image', 'builder']) await ok(kind, 'prune', '-f');
+    const format =
+      '{{.Type}} {{.Action}}{{range $name, $value := .Actor.Attributes}}{{if ne $name "container"}} {{$name}}={{$value}}{{end}}{{end}}';
+    const told = await ok('events', '--since', since, '--until', '0s', '--format', format);
+    const place = 'driver=local propagation= read/write=true';
+    assert.deepEqual(
+      told
+        .replaceAll(/ imageID=\S+/g, '')
+        .replaceAll(/ image=busybox/g, '')
+        .split('\n')
+        .filter((line) => !line.startsWith('image delete')),
+      [
+        ...['volume create driver=local', 'container create name=told'],
+        ...['network connect name=bridge type=bridge', `volume mount destination=/told ${place}`],
+        ...['container start name=told', 'container rename name=teller oldName=/told', 'container top name=teller'],
+        ...['container export name=teller', 'container resize height=10 name=teller width=20'],
+        ...['container pause name=teller', 'container unpause name=teller'],
+        ...['container commit comment= imageRef=told:v1 name=teller', 'container kill name=teller signal=9'],
+        ...['container die exitCode=137 name=teller', 'network disconnect name=bridge type=bridge'],
+        ...['volume unmount driver=local', 'container destroy name=teller', 'volume destroy driver=local'],
+        ...['image untag name=told:v1'],
+        ...['container', 'network', 'volume', 'image', 'builder'].map((kind) => `${kind} prune reclaimed=0`),
+      ],
+    );
   });
 
   test('events of images', async () => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEngine } from '../harness/engine.ts';
 import { until } from '../harness/program.ts';
 import { type Actor, attaches, connects, executes, kills, prunes, writes } from './actors.ts';
+import { inspectorOptions, openLiveMemory } from './live-memory.ts';
 import { createRandom, type Random } from './random.ts';
 import { type KilledDaemon, killedDaemon } from './sure-calls.ts';
 import { openFiles, ownMemory, tracesOf } from './traces.ts';
@@ -34,6 +35,7 @@ async function allAct(daemon: KilledDaemon, random: Random, round: string, end: 
 }
 
 test(`${seconds} s of everything at once, seed ${seed}`, { timeout: seconds * 3000 + 120_000 }, async (t) => {
+  process.env.NODE_OPTIONS = inspectorOptions;
   await using engine = await startEngine();
   const random = createRandom(seed);
   const daemon = killedDaemon(engine);
@@ -62,8 +64,9 @@ test(`${seconds} s of everything at once, seed ${seed}`, { timeout: seconds * 30
   assert.deepEqual(failures, [], engine.output());
 
   // The last daemon lives: what it holds after a while it holds at the end.
+  using live = await openLiveMemory(engine);
   await allAct(daemon, random, 'warm', begun + seconds * 750);
-  const warm = { files: openFiles(engine.pid()), memory: ownMemory(engine.pid()) };
+  const warm = { files: openFiles(engine.pid()), memory: ownMemory(engine.pid()), live: await live.read() };
   t.diagnostic(`in peace: ${await allAct(daemon, random, 'peace', begun + seconds * 1000)}`);
   assert.deepEqual(failures, [], engine.output());
 
@@ -93,11 +96,11 @@ test(`${seconds} s of everything at once, seed ${seed}`, { timeout: seconds * 30
   await until(() => (openFiles(engine.pid()) <= warm.files ? true : undefined)).catch(() =>
     assert.fail(`the daemon has ${openFiles(engine.pid())} files open, ${warm.files} while it was busy`),
   );
-  const allowed = warm.memory * 1.25 + 16e6;
-  await until(() => (ownMemory(engine.pid()) < allowed ? true : undefined)).catch(() =>
-    assert.fail(`the daemon grew from ${warm.memory} to ${ownMemory(engine.pid())} bytes`),
-  );
+  // What is reachable is flat. The process's size moves by tens of megabytes with its collections: it is only told.
+  const mega = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const held = await live.read();
   t.diagnostic(
-    `memory ${(warm.memory / 1e6).toFixed(1)} MB, at the end ${(ownMemory(engine.pid()) / 1e6).toFixed(1)} MB`,
+    `live ${mega(warm.live)}, at the end ${mega(held)}; of its own ${mega(warm.memory)}, at the end ${mega(ownMemory(engine.pid()))}`,
   );
+  assert.ok(held < warm.live * 1.1 + 6e6, `what the daemon holds grew from ${mega(warm.live)} to ${mega(held)}`);
 });

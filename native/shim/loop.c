@@ -66,7 +66,8 @@ static void serve(struct shim *shim, const struct pollfd *fds) {
 
 static void finish(struct shim *shim) {
   log_close(&shim->log);
-  int written = exit_file_write(shim);
+  // Of a process that never ran there is nothing to remember.
+  int written = shim->start_asked ? exit_file_write(shim) : -1;
   shim->finished = true;
   requests_tell_exit(shim);
   exit_file_sync(shim, written);

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { createDetachWatch, parseDetachKeys, usualDetachKeys } from '#client/index.ts';
 import { messageOf } from '#errors/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
 import type { Minor } from './api-version.ts';
@@ -6,7 +7,7 @@ import type { ApiDeps } from './deps.ts';
 import { flag, type Query } from './query.ts';
 import type { execStartBody } from './schema/container.ts';
 import type { ShapeOf } from './schema/schema.ts';
-import { endFrame, frame, type ProcessEnd, pumpAttachment, write } from './streams.ts';
+import { type Detach, endFrame, frame, type ProcessEnd, pumpAttachment, write } from './streams.ts';
 
 export interface Connection {
   readonly input: Readable;
@@ -19,6 +20,12 @@ export type OpenConnection = (raw: boolean) => Connection;
 /** The content type of a process's output. Before 1.42 all of it was called raw. */
 export const streamType = (raw: boolean, minor: Minor): string =>
   `application/vnd.docker.${raw || minor < 42 ? 'raw' : 'multiplexed'}-stream`;
+
+/** Only what is typed at a terminal leaves it. @throws GantryError invalid, naming the keys */
+function detachOf(terminal: boolean | undefined, keys: string | undefined, left: () => void): { detach?: Detach } {
+  if (!terminal) return {};
+  return { detach: { watch: createDetachWatch(parseDetachKeys(keys || usualDetachKeys)), left } };
+}
 
 /**
  * Joins a client with a container's streams (Engine API: ContainerAttach): with `logs` what was written before, with `stream`
@@ -35,6 +42,7 @@ export async function serveAttach(
   const asked = (key: string) => flag(query[key]);
   const raw = alwaysRaw || (container.options.terminal ?? false);
   const options = { raw, stdin: asked('stdin'), stdout: asked('stdout'), stderr: asked('stderr') };
+  const detach = detachOf(container.options.terminal, query.detachKeys, () => containers.tell(container.id, 'detach'));
   const io = await containers.attach(name);
   const connection = open(raw);
   if (asked('logs') && container.logPath !== undefined && (options.stdout || options.stderr))
@@ -46,7 +54,7 @@ export async function serveAttach(
     connection.output.end();
     return;
   }
-  await pumpAttachment(connection, io, options);
+  await pumpAttachment(connection, io, { ...options, ...detach });
 }
 
 export type ExecStartBody = ShapeOf<typeof execStartBody>;
@@ -81,7 +89,7 @@ export async function serveExec(
   open: OpenConnection,
   end?: () => Promise<ProcessEnd>,
 ): Promise<void> {
-  const { options, exitCode: ended } = containers.getExec(id);
+  const { options, containerId, exitCode: ended } = containers.getExec(id);
   const raw = options.terminal ?? false;
   let connection: Connection | undefined;
   let io: TaskIo;
@@ -101,6 +109,9 @@ export async function serveExec(
     stdin: options.attachStdin ?? false,
     stdout: options.attachStdout ?? true,
     stderr: options.attachStderr ?? true,
+    ...detachOf(options.terminal, options.detachKeys, () =>
+      containers.tell(containerId, 'exec_detach', { execID: id }),
+    ),
     ...(end === undefined ? {} : { end }),
   });
 }

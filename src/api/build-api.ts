@@ -149,7 +149,7 @@ const cache: Operation = {
  * POST /build: the classic builder's call (DOCKER_BUILDKIT=0), answered by our solver, and what the calls below
  * /gantry/build bring to it. Returned are the sessions, for agents come over connections that are taken over.
  */
-export function buildApi(routes: Routes, { builder, onError }: ApiDeps): ClientSessions {
+export function buildApi(routes: Routes, { builder, events, onError }: ApiDeps): ClientSessions {
   const sessions = createClientSessions(() => {
     const [near, far] = duplexPair();
     return { near, far };
@@ -244,9 +244,11 @@ export function buildApi(routes: Routes, { builder, onError }: ApiDeps): ClientS
 
   routes.add<{ Querystring: Query }>(prune, async ({ query }) => {
     const removed = await builder.prune(pruneRequestOf(query));
+    const reclaimed = removed.reduce((sum, { size }) => sum + size, 0);
+    events.publish({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
     return {
       CachesDeleted: removed.map(({ id }) => id),
-      SpaceReclaimed: removed.reduce((sum, { size }) => sum + size, 0),
+      SpaceReclaimed: reclaimed,
     };
   });
   routes.add(cache, async () => (await builder.usage()).map(cacheRecord));

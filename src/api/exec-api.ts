@@ -1,3 +1,4 @@
+import { parseDetachKeys } from '#client/index.ts';
 import type { ExecOptions } from '#engine/index.ts';
 import { consoleSizeOf, type ExecStartBody, serveExec, startDetached } from './attach-streams.ts';
 import { asBody } from './body-streams.ts';
@@ -58,6 +59,12 @@ const wait: Operation = {
 
 export type ExecBody = ShapeOf<typeof schema.execBody>;
 
+/** @throws GantryError invalid */
+function checkedKeys(keys: string): string {
+  parseDetachKeys(keys);
+  return keys;
+}
+
 export function execOptionsOf(body: ExecBody): ExecOptions {
   const size = consoleSizeOf(body.ConsoleSize);
   return {
@@ -70,6 +77,7 @@ export function execOptionsOf(body: ExecBody): ExecOptions {
     attachStdout: body.AttachStdout ?? false,
     attachStderr: body.AttachStderr ?? false,
     privileged: body.Privileged ?? false,
+    ...(body.DetachKeys ? { detachKeys: checkedKeys(body.DetachKeys) } : {}),
     ...(size === undefined ? {} : { consoleSize: size }),
   };
 }
@@ -109,7 +117,7 @@ export function execApi(routes: Routes, deps: ApiDeps): void {
       OpenStdout: exec.options.attachStdout ?? false,
       OpenStderr: exec.options.attachStderr ?? false,
       CanRemove: false,
-      DetachKeys: '',
+      DetachKeys: exec.options.detachKeys ?? '',
       ProcessConfig: {
         tty: exec.options.terminal ?? false,
         entrypoint,

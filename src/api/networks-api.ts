@@ -144,6 +144,7 @@ export function networksApi(routes: Routes, { containers, networks, events }: Ap
       } catch (error) {
         if (!(error instanceof GantryError) || !['conflict', 'not-found'].includes(error.kind)) throw error; // taken up meanwhile
       }
+    events.publish({ type: 'network', action: 'prune', id: '', attributes: { reclaimed: '0' } });
     return { NetworksDeleted: removed };
   });
 }

@@ -1,6 +1,6 @@
 import { applyChanges, type CacheRecord } from '#builder/index.ts';
 import { GantryError, isGantryError } from '#errors/index.ts';
-import type { ImageRunConfig } from '#oci/index.ts';
+import { familiarReference, type ImageRunConfig, parseReference } from '#oci/index.ts';
 import { cacheRecord } from './build-api.ts';
 import { summaryOf } from './container-shapes.ts';
 import type { ApiDeps } from './deps.ts';
@@ -184,6 +184,7 @@ export function storageApi(routes: Routes, { storage, events, containers, builde
       removed.push(id);
       reclaimed += (bytesOf(id)?.writable ?? 0) + (bytesOf(id)?.own ?? 0);
     }
+    events.publish({ type: 'container', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
     return { ContainersDeleted: removed, SpaceReclaimed: reclaimed };
   });
 
@@ -203,15 +204,10 @@ export function storageApi(routes: Routes, { storage, events, containers, builde
         configure: (config) => applyChanges({ ...config, ...given }, changes),
         signal: clientSignal(reply),
       });
-      events.publish({
-        type: 'container',
-        action: 'commit',
-        id: containers.get(query.container ?? '').id,
-        attributes: {
-          comment: query.comment ?? '',
-          imageID: image.id,
-          ...(name === undefined ? {} : { imageRef: name }),
-        },
+      containers.tell(query.container ?? '', 'commit', {
+        comment: query.comment ?? '',
+        imageID: image.id,
+        ...(name === undefined ? {} : { imageRef: familiarReference(parseReference(name)) }),
       });
       reply.code(201);
       return { Id: image.id };

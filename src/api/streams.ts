@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import type { DetachWatch } from '#client/index.ts';
 import type { TaskIo } from '#runtime/index.ts';
 import { errorAnswer } from './error-answer.ts';
 
@@ -28,26 +29,48 @@ export type ProcessEnd =
   | { readonly StatusCode: number; readonly Error?: { readonly Message: string } }
   | { readonly Refused: { readonly Status: number; readonly Message: string } };
 
+/** Keys of a terminal that leave it, and what is done then. */
+export interface Detach {
+  readonly watch: DetachWatch;
+  readonly left: () => void;
+}
+
 /**
- * Joins a hijacked connection with a process's streams until the output ends or the client goes.
+ * Joins a hijacked connection with a process's streams until the output ends, the client goes, or a person types the detach keys.
  * @param options.end waited for and told after the output; where it fails the connection breaks off
  */
 export async function pumpAttachment(
   connection: { readonly input: Readable; readonly output: Writable },
   io: TaskIo,
-  options: { raw: boolean; stdin: boolean; stdout: boolean; stderr: boolean; end?: () => Promise<ProcessEnd> },
+  options: {
+    raw: boolean;
+    stdin: boolean;
+    stdout: boolean;
+    stderr: boolean;
+    end?: () => Promise<ProcessEnd>;
+    detach?: Detach;
+  },
 ): Promise<void> {
+  const { detach } = options;
   const gone = () => void io[Symbol.asyncDispose]();
   connection.output.once('close', gone);
   connection.output.on('error', () => connection.output.destroy());
   if (options.stdin) {
     connection.input.on('end', () => io.stdin.end());
-    connection.input.on('data', (data: Buffer) => {
-      if (!io.stdin.write(data)) {
+    const onData = (data: Buffer) => {
+      const typed = detach === undefined ? data : detach.watch.feed(data);
+      if (typed === undefined) {
+        connection.input.off('data', onData).resume();
+        detach?.left();
+        gone();
+        return;
+      }
+      if (typed.length > 0 && !io.stdin.write(typed)) {
         connection.input.pause();
         io.stdin.once('drain', () => connection.input.resume());
       }
-    });
+    };
+    connection.input.on('data', onData);
     io.stdin.on('error', () => connection.input.resume());
     connection.input.resume();
   } else connection.input.resume();

@@ -80,8 +80,6 @@ const prune: Operation = {
 
 /** Named volumes. */
 export function volumesApi(routes: Routes, { volumes, events }: ApiDeps): void {
-  const tell = (action: string, name: string) =>
-    events.publish({ type: 'volume', action, id: name, attributes: { driver: 'local' } });
   const isDangling = ({ name }: Volume) => volumes.usersOf(name).length === 0;
 
   routes.add<{ Querystring: Query }>(listRoute, async ({ query }) => {
@@ -111,13 +109,11 @@ export function volumesApi(routes: Routes, { volumes, events }: ApiDeps): void {
         'unsupported',
         'volumes of a cluster are not supported; leave --type, --scope and the like out',
       );
-    const known = body.Name ? volumes.get(body.Name) : undefined;
     const made = await volumes.create({
       ...(body.Name ? { name: body.Name } : {}),
       ...(body.Labels ? { labels: body.Labels } : {}),
       ...(body.DriverOpts ? { options: body.DriverOpts } : {}),
     });
-    if (known === undefined) tell('create', made.name);
     reply.code(201);
     return volumeShape(made);
   });
@@ -128,7 +124,6 @@ export function volumesApi(routes: Routes, { volumes, events }: ApiDeps): void {
   routes.add<Route>(remove, async ({ params, query }, reply) => {
     try {
       await volumes.remove(params.name);
-      tell('destroy', params.name);
     } catch (error) {
       // With force, one that is gone is what was wanted.
       if (!flag(query.force) || !isGantryError(error, 'not-found')) throw error;
@@ -145,8 +140,8 @@ export function volumesApi(routes: Routes, { volumes, events }: ApiDeps): void {
     for (const { name } of unused) {
       reclaimed += await volumes.size(name);
       await volumes.remove(name);
-      tell('destroy', name);
     }
+    events.publish({ type: 'volume', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
     return { VolumesDeleted: unused.map(({ name }) => name), SpaceReclaimed: reclaimed };
   });
 }

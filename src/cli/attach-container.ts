@@ -1,4 +1,10 @@
-import { type EngineClient, type HijackedConnection, resultOf, type WaitResult } from '#client/index.ts';
+import {
+  type EngineClient,
+  type HijackedConnection,
+  resultOf,
+  usualDetachKeys,
+  type WaitResult,
+} from '#client/index.ts';
 import { isGantryError } from '#errors/index.ts';
 import { attachStreams } from './attached-streams.ts';
 import type { Streams } from './container-body.ts';
@@ -39,7 +45,9 @@ export async function attachToContainer(
   }
   const [connection, waiting] = await Promise.all([
     streams.stdin || streams.stdout || streams.stderr
-      ? engine.hijack(`/containers/${id}/attach`, { query: { stream: true, ...streams } })
+      ? engine.hijack(`/containers/${id}/attach`, {
+          query: { stream: true, ...streams, detachKeys: detachKeys || undefined },
+        })
       : undefined,
     engine.stream('POST', `/containers/${id}/wait`, {
       query: { condition: start === undefined ? 'not-running' : autoRemove ? 'removed' : 'next-exit' },
@@ -50,7 +58,7 @@ export async function attachToContainer(
   const undo: (() => void)[] = [];
   try {
     const attached =
-      connection && attachStreams(connection, { stdin: streams.stdin, tty, detachKeys: detachKeys || 'ctrl-p,ctrl-q' });
+      connection && attachStreams(connection, { stdin: streams.stdin, tty, detachKeys: detachKeys || usualDetachKeys });
     if (attached !== undefined) undo.push(attached.close);
     if (proxied && !tty)
       undo.push(proxySignals((signal) => engine.json('POST', `/containers/${id}/kill`, { query: { signal } })));

@@ -1,8 +1,15 @@
 import { once } from 'node:events';
-import { demultiplex, type HijackedConnection, type ProcessEnd, parseProcessEnd } from '#client/index.ts';
+import {
+  createDetachWatch,
+  demultiplex,
+  type HijackedConnection,
+  type ProcessEnd,
+  parseDetachKeys,
+  parseProcessEnd,
+} from '#client/index.ts';
 import { writeError, writeOut } from './output.ts';
 import { standardInput } from './standard-input.ts';
-import { createDetachWatch, enterRawMode, isTerminal, parseDetachKeys } from './terminal.ts';
+import { enterRawMode, isTerminal } from './terminal.ts';
 
 export interface AttachOptions {
   readonly stdin: boolean;

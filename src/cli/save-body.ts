@@ -36,11 +36,17 @@ export async function saveBody(ask: () => Promise<EngineResponse>, path: string,
 /** What the path names, through links: a file, or nothing yet. A device or a pipe would be replaced by a file. */
 async function placeOf(path: string, verb: string): Promise<string> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw error;
   });
   if (found === undefined) return path;
   if (found.isFile()) return await realpath(path);
-  const kind = found.isDirectory() ? 'directory' : found.isCharacterDevice() ? 'character device file' : 'special file';
-  throw new Failure(`failed to ${verb} to "${path}": cannot write to a ${kind}`, 1);
+  const kind = found.isDirectory()
+    ? 'a directory'
+    : found.isCharacterDevice()
+      ? 'a character device file'
+      : found.isBlockDevice()
+        ? 'a device'
+        : 'an irregular file';
+  throw new Failure(`failed to ${verb} to "${path}": cannot write to ${kind}; leave -o out and redirect the output`, 1);
 }

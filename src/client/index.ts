@@ -1,4 +1,5 @@
 export type { PackedContext } from './build-context.ts';
+export { createDetachWatch, type DetachWatch, parseDetachKeys, usualDetachKeys } from './detach-keys.ts';
 export { type EngineAddress, type EngineTls, parseEngineHost } from './engine-address.ts';
 export {
   clientApiVersion,

@@ -13,6 +13,7 @@ import {
   createStorage,
   moveStorage,
   tellingImages,
+  tellingVolumes,
 } from '#engine/index.ts';
 import { GantryError } from '#errors/index.ts';
 import { createImages } from '#images/index.ts';
@@ -112,7 +113,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
   });
   const events = createEvents();
   const images = tellingImages(await createImages({ db, content, driver, registry }), events);
-  const volumes = createVolumes({ db, root: `${dataRoot}/volumes` });
+  const volumes = tellingVolumes(createVolumes({ db, root: `${dataRoot}/volumes` }), events);
   for (const name of [driver.name, 'volumes']) await closeToOthers(`${dataRoot}/${name}`);
   const networks = createNetworks(
     { db },

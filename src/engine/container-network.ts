@@ -220,11 +220,22 @@ export async function disconnectNetwork(context: Context, network: string, nameO
 }
 
 /** Tells that a container came into a network, or left it. */
-export function tellNetwork(
-  { events }: Pick<Context, 'events'>,
+function tellNetwork(
+  { events, networks }: Pick<Context, 'events' | 'networks'>,
   { networkId, networkName }: Pick<NetworkAttachment, 'networkId' | 'networkName'>,
   action: 'connect' | 'disconnect',
   container: string,
 ): void {
-  events.publish({ type: 'network', action, id: networkId, attributes: { name: networkName, container } });
+  const driver = networks.list().find(({ id }) => id === networkId)?.driver;
+  const attributes = { container, name: networkName, ...(driver === undefined ? {} : { type: driver }) };
+  events.publish({ type: 'network', action, id: networkId, attributes });
+}
+
+/** Tells of each network that a container is in as it starts, or was in until it ended. */
+export function tellEndpoints(
+  context: Pick<Context, 'events' | 'networks'>,
+  { id, endpoints = [] }: Pick<Container, 'id' | 'endpoints'>,
+  action: 'connect' | 'disconnect',
+): void {
+  for (const endpoint of endpoints) tellNetwork(context, endpoint, action, id);
 }

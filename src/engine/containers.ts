@@ -64,19 +64,24 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
         container.endpoints === undefined ? {} : { endpoints: context.networks.endpointsOf(container.id) };
       const renamed = { ...container, name, options: { ...container.options, name }, ...endpoints };
       store.put(renamed);
-      tell(renamed, 'rename', { oldName: container.name });
+      tell(renamed, 'rename', { oldName: `/${container.name}` });
     },
     remove: (nameOrId, removeOptions) => removeContainer(context, nameOrId, removeOptions),
     wait: (nameOrId, condition, waitOptions) => waitContainer(context, nameOrId, condition, waitOptions),
     async attach(nameOrId) {
-      const live = lives.of(store.find(nameOrId).id);
+      const container = store.find(nameOrId);
+      const live = lives.of(container.id);
+      tell(container, 'attach');
       if (live.task !== undefined) return live.task.attach();
       const pending = createPendingIo();
       live.pending.push(pending);
       return pending.io;
     },
     async resize(nameOrId, size) {
-      await context.runningTask(nameOrId).task.resize(size);
+      const { container, task } = context.runningTask(nameOrId);
+      // Without a terminal nothing has a size, which is no error to Docker's clients.
+      if (container.options.terminal) await task.resize(size);
+      tell(container, 'resize', { height: String(size.rows), width: String(size.columns) });
     },
     connectNetwork: (network, nameOrId, request) => connectNetwork(context, network, nameOrId, request),
     disconnectNetwork: (network, nameOrId) => disconnectNetwork(context, network, nameOrId),
@@ -88,12 +93,20 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       return await readLogs(logPath, logsOptions, runs ? lives.of(id).exited.promise : Promise.resolve());
     },
     async top(nameOrId) {
-      const rows = await Promise.all((await context.runningTask(nameOrId).task.pids()).map(readProcess));
+      const { container, task } = context.runningTask(nameOrId);
+      const rows = await Promise.all((await task.pids()).map(readProcess));
+      tell(container, 'top');
       return rows.filter((row) => row !== undefined);
     },
     stats: (nameOrId) => containerStats(context, nameOrId),
     changes: (nameOrId) => Array.fromAsync(driver.changes(store.find(nameOrId).id)),
-    export: (nameOrId) => exportRootfs(context, store.find(nameOrId).id),
+    async export(nameOrId) {
+      const container = store.find(nameOrId);
+      const archive = await exportRootfs(context, container.id);
+      tell(container, 'export');
+      return archive;
+    },
+    tell: (nameOrId, action, attributes) => tell(store.find(nameOrId), action, attributes),
     statPath: (nameOrId, path) => statPath(context, nameOrId, path),
     readArchive: (nameOrId, path) => readArchive(context, nameOrId, path),
     writeArchive: (nameOrId, path, tar, archiveOptions) => writeArchive(context, nameOrId, path, tar, archiveOptions),

@@ -339,6 +339,8 @@ export interface Containers {
   readArchive(nameOrId: string, path: string): Promise<{ readonly status: PathStatus; readonly tar: Readable }>;
   writeArchive(nameOrId: string, path: string, tar: AsyncIterable<Uint8Array>, options?: ArchiveOptions): Promise<void>;
   spans(nameOrId: string): readonly Span[];
+  /** Publishes an event of a container. */
+  tell(nameOrId: string, action: string, attributes?: Readonly<Record<string, string>>): void;
 
   createExec(nameOrId: string, options: ExecOptions): Promise<string>;
   getExec(id: string): Exec;
@@ -440,6 +442,8 @@ export interface ExecOptions {
   readonly attachStdin?: boolean;
   readonly attachStdout?: boolean;
   readonly attachStderr?: boolean;
+  /** What a person types to leave it, e.g. `ctrl-a,d`; for who joins it with a client. */
+  readonly detachKeys?: string;
   readonly privileged?: boolean;
   /** Of its terminal at the start. */
   readonly consoleSize?: { readonly rows: number; readonly columns: number };
@@ -463,7 +467,7 @@ export interface Span {
 }
 
 export interface EngineEvent {
-  readonly type: 'container' | 'image' | 'network' | 'volume';
+  readonly type: 'builder' | 'container' | 'image' | 'network' | 'volume';
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;

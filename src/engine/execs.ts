@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { GantryError } from '#errors/index.ts';
+import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Mount, Process } from '#oci/index.ts';
 import type { Task, TaskIo } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
@@ -24,7 +24,9 @@ interface ExecDeps {
 interface ExecRecord {
   readonly containerId: string;
   readonly options: ExecOptions;
-  task?: Task;
+  /** While it runs: of one that has ended only what can be asked for is kept. */
+  task?: Task | undefined;
+  pid?: number;
   exitCode?: number;
   /** Settles as soon as the exit code is known. */
   readonly exited: PromiseWithResolvers<void>;
@@ -64,9 +66,19 @@ export function createExecs(
     if (record === undefined) throw new GantryError('not-found', `No such exec instance: ${id}`);
     return record;
   };
+  const runs = (containerId: string): boolean => {
+    try {
+      return deps.runningTask(containerId).task !== undefined;
+    } catch (error) {
+      if (isGantryError(error, 'not-found') || isGantryError(error, 'conflict')) return false;
+      throw error;
+    }
+  };
+  /** Those that ended a while ago, and those that were never started and whose container is gone. */
   const forgetOld = () => {
-    for (const [id, { endedAt = Number.POSITIVE_INFINITY }] of records)
-      if (Date.now() - endedAt > keptMs) records.delete(id);
+    for (const [id, { endedAt, pid, containerId }] of records)
+      if (endedAt === undefined ? pid === undefined && !runs(containerId) : Date.now() - endedAt > keptMs)
+        records.delete(id);
   };
   return {
     async createExec(nameOrId, options) {
@@ -91,7 +103,7 @@ export function createExecs(
         options: record.options,
         running: record.task !== undefined && record.exitCode === undefined,
         ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
-        ...(record.task === undefined ? {} : { pid: record.task.pid }),
+        ...(record.pid === undefined ? {} : { pid: record.pid }),
       };
     },
     execsOf: (containerId) =>
@@ -131,6 +143,7 @@ export function createExecs(
           },
         });
         record.task = task;
+        record.pid = task.pid;
         const io = await task.attach();
         const settle = async () => {
           const { code } = await task.wait();
@@ -141,6 +154,7 @@ export function createExecs(
           record.ended.resolve(code);
           await setImmediate(); // whoever waits is told first
           await task.delete();
+          record.task = undefined;
           rmSync(deps.execDirectory(id), { recursive: true, force: true });
         };
         settle().catch((error: unknown) => {
@@ -152,10 +166,12 @@ export function createExecs(
         deps.tell(container, `exec_start: ${options.command.join(' ')}`, { execID: id });
         if (!atOnce) beforeStart?.();
         await task.start();
+        record.pid = task.pid; // another than before, with runtimes that fork only now
         return untilExited(io, record.exited.promise);
       } catch (error) {
         record.exitCode ??= error instanceof GantryError && error.code === 'command-not-found' ? 127 : 126;
         record.endedAt = Date.now();
+        record.task = undefined;
         record.ended.resolve(record.exitCode);
         throw process === undefined ? error : await deps.explained(container, process, error);
       }

@@ -1,10 +1,12 @@
 import type { ExitStatus, Task } from '#runtime/index.ts';
+import { tellEndpoints } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container, ContainerState } from './engine.ts';
 import { removeContainer } from './remove-container.ts';
 import { restartDelayMs } from './restart-policy.ts';
 import { releaseSharedMemory } from './shared-memory.ts';
 import { startContainer } from './start-container.ts';
+import { tellVolumes } from './volume-events.ts';
 
 /** Follows a task to its end; then the container is released, and removed or started again as it was asked for. */
 export function watchTask(context: Context, id: string, task: Task): void {
@@ -24,7 +26,8 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     await networks.release(id).catch((error: unknown) => context.options.onError(error, `releasing ${id}`));
     context.volumes.unmount(id);
     await releaseSharedMemory(context, store.find(id));
-    const { endpoints: _released, health: _over, ...container } = store.find(id);
+    const was = store.find(id);
+    const { endpoints: _released, health: _over, ...container } = was;
     const startedAt = 'startedAt' in container.state ? container.state.startedAt : undefined;
     const end = {
       exitCode: status.code,
@@ -40,6 +43,8 @@ async function onExit(context: Context, id: string, task: Task, status: ExitStat
     live.task = undefined;
     if (status.oom) context.tell(ended, 'oom');
     context.tell(ended, 'die', { exitCode: String(status.code) });
+    tellEndpoints(context, was, 'disconnect');
+    tellVolumes(context, was, 'unmount');
     if (delay !== undefined) scheduleRestart(context, id, delay);
     const settled = live.exited;
     live.exited = Promise.withResolvers();

@@ -1,10 +1,14 @@
 import type { Images, RemovedName } from '#images/index.ts';
+import { familiarReference, isDigest, parseReference } from '#oci/index.ts';
 import type { Events } from './engine.ts';
+
+/** A name as people write it; an id as it is. */
+const shownName = (name: string): string => (isDigest(name) ? name : familiarReference(parseReference(name)));
 
 /** Images whose changes are told as events, as Docker names them. */
 export function tellingImages(images: Images, events: Pick<Events, 'publish'>): Images {
   const tell = (action: string, id: string, name = id) =>
-    events.publish({ type: 'image', action, id, attributes: { name } });
+    events.publish({ type: 'image', action, id, attributes: { name: shownName(name) } });
   const tellRemoved = (removed: readonly RemovedName[], ids: ReadonlyMap<string, string>) => {
     for (const one of removed)
       if ('deleted' in one) tell('delete', one.deleted);

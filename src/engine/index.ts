@@ -7,3 +7,4 @@ export { checkLogging, logDrivers } from './logging/log-options.ts';
 export { moveStorage } from './move-storage.ts';
 export { createStepRunner } from './step-runner.ts';
 export { createStorage, type Storage } from './storage.ts';
+export { tellingVolumes } from './volume-events.ts';

@@ -26,6 +26,7 @@ export async function removeContainer(
   if (status === 'running' || status === 'paused') {
     store.settle({ ...found, stoppedByUser: true });
     const gone = lives.of(id).exited.promise;
+    context.tell(found, 'kill', { signal: '9' });
     await killIfAlive(lives.of(id).task);
     await gone;
   }

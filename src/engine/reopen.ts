@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { isGantryError } from '#errors/index.ts';
+import type { Task } from '#runtime/index.ts';
 import { ownerOfDiff } from './container-mounts.ts';
 import { serveNames } from './container-network.ts';
 import type { Context } from './context.ts';
@@ -20,18 +21,24 @@ import { watchHealth } from './unhealthy.ts';
 export async function reopenContainers(context: Context): Promise<void> {
   const { driver, lives, networks, store, volumes } = context;
   const alive = new Set<string>();
-  for (const container of store.all()) {
-    const { id, state } = container;
-    const runtime = context.runtimeOf(container);
+  for (const stored of store.all()) {
+    const { id } = stored;
+    const runtime = context.runtimeOf(stored);
     /** Of a task whose record is damaged nothing can be found; the others are. */
     const damaged = (error: unknown) => {
       if (!isGantryError(error, 'corrupt')) throw error;
       context.options.onError(error, `finding container ${id} again`);
       return undefined;
     };
+    const task = await runtime.load(id, context.taskDirectory(id)).catch(damaged);
+    const container = await withUnrecordedStart(context, stored, task);
+    const { state } = container;
     if (state.status === 'running' || state.status === 'paused') {
-      const task = await runtime.load(id, context.taskDirectory(id)).catch(damaged);
       if (task !== undefined) {
+        if (container !== stored) {
+          store.put({ ...container, endpoints: networks.endpointsOf(id) });
+          context.tell(container, 'start');
+        }
         lives.of(id).task = task;
         alive.add(id);
         continue;
@@ -72,6 +79,23 @@ export async function reopenContainers(context: Context): Promise<void> {
       await removeContainer(context, container.id, { volumes: true });
     else if (startsWithDaemon(container)) restartNow(context, container);
   }
+}
+
+/**
+ * A container whose process exec'd just before its engine died, which could not record it any more, runs: it is not killed, and
+ * does not run a second time. Its shim knows, or the exit that it left, which is later than the last that was recorded.
+ */
+async function withUnrecordedStart(context: Context, container: Container, task: Task | undefined): Promise<Container> {
+  const { state } = container;
+  if (state.status === 'running' || state.status === 'paused') return container;
+  const directory = context.taskDirectory(container.id);
+  const exit = task?.isRunning || !existsSync(`${directory}/exit.json`) ? undefined : await readExit(directory);
+  const recorded = 'finishedAt' in state ? Date.parse(state.finishedAt) : 0;
+  if (!task?.isRunning && (exit === undefined || Date.parse(exit.finishedAt) <= recorded)) return container;
+  const made = await stat(`${directory}/task.json`).catch(() => undefined);
+  const startedAt = made?.mtime.toISOString() ?? exit?.finishedAt ?? new Date().toISOString();
+  const { stoppedByUser: _cleared, ...rest } = container;
+  return { ...rest, state: { status: 'running', pid: task?.pid ?? 0, startedAt } };
 }
 
 /** Directories of containers that were removed, by an engine that died before their files were. */

@@ -3,7 +3,7 @@ import { GantryError, isGantryError, messageOf } from '#errors/index.ts';
 import type { Mount } from '#oci/index.ts';
 import type { Task } from '#runtime/index.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
-import { connectEndpoints, reserveEndpoints, writeNetworkFiles } from './container-network.ts';
+import { connectEndpoints, reserveEndpoints, tellEndpoints, writeNetworkFiles } from './container-network.ts';
 import type { Context } from './context.ts';
 import type { Container } from './engine.ts';
 import { explained } from './exec-failure.ts';
@@ -22,6 +22,7 @@ import { composeSpec } from './spec/runtime-spec.ts';
 import { watchHealth } from './unhealthy.ts';
 import { userFilesIn } from './user-files.ts';
 import { fillVolumes } from './volume-copy-up.ts';
+import { tellVolumes } from './volume-events.ts';
 
 interface StartOptions {
   readonly signal?: AbortSignal;
@@ -55,6 +56,8 @@ export async function startContainer(context: Context, nameOrId: string, options
         endpoints: context.networks.endpointsOf(id),
       };
       store.put(running);
+      tellEndpoints(context, running, 'connect');
+      tellVolumes(context, running, 'mount');
       context.tell(running, 'start');
       watchHealth(context, running, task);
       return true;

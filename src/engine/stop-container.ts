@@ -38,6 +38,7 @@ export async function stopContainer(
   clearTimeout(timeout);
   if (outcome === 'late') {
     await task.kill(9).catch(ifGone);
+    context.tell(found, 'kill', { signal: '9' });
     await gone;
   }
   // It ended by itself at the same moment, and its policy took it for that.
@@ -62,14 +63,26 @@ async function endRestarts({ lives, store, tell }: Context, id: string): Promise
   });
 }
 
-/** Any signal to the first process. @throws GantryError conflict (code `not-running`), invalid signal */
+/** How long a SIGKILL is waited for: a process in a system call that does not end outlives it. */
+const killPatienceMs = 10_000;
+
+/**
+ * Any signal to the first process. What SIGKILL ended has ended when this returns, so that it can be removed, as with Docker.
+ * @throws GantryError conflict (code `not-running`), invalid signal
+ */
 export async function killContainer(context: Context, nameOrId: string, signal = 'KILL'): Promise<void> {
   const number = signalNumber(signal);
   const { container, task } = context.runningTask(nameOrId);
   const ends = number === 9 || number === signalNumber(container.resolved.stopSignal);
   if (ends) context.store.settle({ ...container, stoppedByUser: true });
+  const gone = context.lives.of(container.id).exited.promise;
   await task.kill(number);
   context.tell(container, 'kill', { signal: String(number) });
+  if (number !== 9) return;
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, killPatienceMs);
+  await Promise.race([gone, late.promise]);
+  clearTimeout(timer);
 }
 
 export async function pauseContainer(context: Context, nameOrId: string): Promise<void> {

@@ -80,6 +80,8 @@ export interface Task {
   readonly id: string;
   /** Of the container's first process, in the host's pid namespace. */
   readonly pid: number;
+  /** It has exec'd and is not known to have ended. */
+  readonly isRunning: boolean;
   /**
    * Lets the process exec. Resolves once it has.
    * @throws GantryError not-found code `command-not-found` (exit 127), forbidden code `command-not-executable` (126),

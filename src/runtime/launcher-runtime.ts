@@ -177,13 +177,14 @@ export function createLauncherRuntime(options: LauncherRuntimeOptions): Containe
       const record = readTaskRecord(directory);
       if (record === undefined) return undefined;
       let connection: ShimConnection;
+      let process: ShimProcess;
       try {
         connection = await connectShim(directory);
+        process = parseShimProcess((await connection.request('state', 'created')).payload);
       } catch (error) {
         if (error instanceof GantryError && error.code === 'shim-gone') return undefined;
         throw error;
       }
-      const process = parseShimProcess((await connection.request('state', 'created')).payload);
       return taskOf({ ...record, id }, directory, connection, process, cgroups().open(record.cgroupsPath));
     },
     async cleanup(_id, directory) {

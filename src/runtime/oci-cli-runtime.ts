@@ -196,13 +196,14 @@ export function createOciCliRuntime(options: OciCliRuntimeOptions): ContainerRun
       const record = readTaskRecord(directory);
       if (record === undefined) return undefined;
       let connection: ShimConnection;
+      let process: ShimProcess;
       try {
         connection = await connectShim(directory);
+        process = parseShimProcess((await connection.request('state', 'created')).payload);
       } catch (error) {
         if (error instanceof GantryError && error.code === 'shim-gone') return undefined;
         throw error;
       }
-      const process = parseShimProcess((await connection.request('state', 'created')).payload);
       return taskOf(id, directory, connection, process, cgroups().open(record.cgroupsPath));
     },
     async cleanup(id, directory) {

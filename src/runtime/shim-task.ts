@@ -51,6 +51,9 @@ export function createShimTask(parts: ShimTaskParts): Task {
     get pid() {
       return process.pid;
     },
+    get isRunning() {
+      return exit === undefined && process.state === 'running';
+    },
     async start({ signal } = {}) {
       if (parts.begun === undefined) mustLive();
       const started = parts.begun?.started ?? connection.request('start', 'started', undefined, parts.steps);

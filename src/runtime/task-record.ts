@@ -19,6 +19,7 @@ export interface TaskRecord {
 
 const file = (directory: string) => `${directory}/task.json`;
 
+/** Whole or not at all: an engine that comes after one that died in the middle starts all the same. */
 export function writeTaskRecord(directory: string, record: TaskRecord): void {
   const { seccomp } = record;
   const temporary = `${file(directory)}.tmp`;

@@ -1,4 +1,4 @@
-import { type EngineClient, type HijackedConnection, resultOf } from '#client/index.ts';
+import { type EngineClient, type HijackedConnection, resultOf, usualDetachKeys } from '#client/index.ts';
 import { isGantryError } from '#errors/index.ts';
 import { attachStreams } from '../attached-streams.ts';
 import { defineCommand } from '../command.ts';
@@ -33,6 +33,7 @@ export const command = defineCommand({
     const size = tty ? windowSize() : undefined;
     const consoleSize = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] };
     const path = `/containers/${encodeURIComponent(name)}/exec`;
+    const detachKeys = values['detach-keys'] || config.detachKeys || usualDetachKeys;
     const json = {
       User: values.user,
       Privileged: values.privileged,
@@ -43,6 +44,7 @@ export const command = defineCommand({
       Env: environmentOf(values['env-file'], values.env, process.env),
       WorkingDir: values.workdir,
       Cmd: words,
+      ...(tty ? { DetachKeys: detachKeys } : {}),
       ...consoleSize,
     };
     if (attach && !tty) {
@@ -58,7 +60,7 @@ export const command = defineCommand({
     const attached = attachStreams(connection, {
       stdin,
       tty,
-      detachKeys: values['detach-keys'] || config.detachKeys || 'ctrl-p,ctrl-q',
+      detachKeys,
     });
     const code = exitCodeOf(engine, Id, attached.done);
     code.catch(() => undefined); // told where it is awaited

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDetachWatch, parseDetachKeys } from './terminal.ts';
+import { createDetachWatch, parseDetachKeys } from './detach-keys.ts';
 
 test('parseDetachKeys reads letters and control keys', () => {
   assert.deepEqual([...parseDetachKeys('ctrl-p,ctrl-q')], [16, 17]);
