@@ -63,12 +63,12 @@ test('an exec that is started at once has all of its output, takes its stdin, an
   await using bench = new Workbench();
   const task = await bench.create(['sleep', '60']);
   await task.start();
-  const exec = async (script: string) => {
+  const exec = async (script: string, stallMilliseconds = 300_000) => {
     const made = await task.exec({
       id: 'e',
       directory: bench.taskDirectory(`e-${Math.random()}`),
       process: bench.process(['sh', '-c', script]),
-      stdio: { terminal: false, stdin: true, stdinOnce: true },
+      stdio: { terminal: false, stdin: true, stdinOnce: true, stallMilliseconds },
       atOnce: true,
     });
     return { made, io: await made.attach() };
@@ -83,6 +83,19 @@ test('an exec that is started at once has all of its output, takes its stdin, an
     else took.stderr += data.toString();
   assert.deepEqual(took, { stdout: 5_000_000, stderr: '200000\n' });
   assert.equal((await much.made.wait()).code, 5);
+  // A reader that takes nothing keeps nobody from the exit, and has what there is when he comes; or is given up.
+  const late = await exec('head -c 1300000 /dev/zero; exit 3');
+  await late.made.start();
+  assert.equal((await late.made.wait()).code, 3);
+  await late.made.delete();
+  let bytes = 0;
+  for await (const { data } of late.io.output) bytes += data.length;
+  assert.equal(bytes, 1_300_000);
+  await late.io[Symbol.asyncDispose]();
+  const givenUp = await exec('head -c 9000000 /dev/zero; exit 4', 100);
+  await givenUp.made.start();
+  assert.equal((await givenUp.made.wait()).code, 4);
+  await givenUp.io[Symbol.asyncDispose]();
   const alone = await exec('yes | head -c 5000000; cat; exit 6');
   await alone.made.start();
   await alone.io[Symbol.asyncDispose]();

@@ -21,12 +21,17 @@ export async function attachShim(connection: ShimConnection): Promise<TaskIo> {
   return ioOf(connection, output, () => connection.socket.end());
 }
 
-/** Attaches over a connection that others use too. A shim that is gone has no output. */
-export function attachOver(connection: ShimConnection): TaskIo {
-  const output = new OutputQueue(connection);
+/**
+ * Attaches over a connection that others use too, which ends with the output. A shim that is gone has none.
+ * @param onStall called when a slow reader holds up all that comes over the connection
+ * @param onLeave called when the reader has left
+ */
+export function attachOver(connection: ShimConnection, onStall: () => void, onLeave: () => void): TaskIo {
+  const output = new OutputQueue(connection, onStall);
   connection.request('attach', 'ok').catch(() => output.end());
   return ioOf(connection, output, () => {
     if (connection.socket.writable) connection.socket.write(encodeRequest('detach', 0));
+    onLeave();
   });
 }
 
@@ -71,13 +76,15 @@ function stdinOf(connection: ShimConnection): Writable & { readonly wrote: boole
 /** Output frames as they come, for one reader. */
 class OutputQueue implements AsyncIterable<Output> {
   readonly #connection: ShimConnection;
+  readonly #onStall: () => void;
   readonly #held: Output[] = [];
   #bytes = 0;
   #ended = false;
   #wake = Promise.withResolvers<void>();
 
-  constructor(connection: ShimConnection) {
+  constructor(connection: ShimConnection, onStall = () => {}) {
     this.#connection = connection;
+    this.#onStall = onStall;
     connection.onOutput = (reply) => this.#take(reply);
   }
 
@@ -94,7 +101,10 @@ class OutputQueue implements AsyncIterable<Output> {
     }
     this.#held.push({ stream: reply.stream === 2 ? 'stderr' : 'stdout', data: reply.payload });
     this.#bytes += reply.payload.length;
-    if (this.#bytes > highWater) this.#connection.socket.pause();
+    if (this.#bytes > highWater) {
+      this.#connection.socket.pause();
+      this.#onStall();
+    }
     this.#wake.resolve();
   }
 

@@ -37,6 +37,10 @@ export interface Begun {
   readonly io: TaskIo;
   readonly started: Promise<Reply>;
   readonly exited: Promise<Reply>;
+  /** Its reader is so slow that nothing else comes over this connection, which the shim may close for it. */
+  readonly stalled: Promise<void>;
+  /** Its reader has left: nobody needs the connection for output any more. */
+  readonly left: Promise<void>;
 }
 
 /** How long a process's pipes may stay open and silent after it has ended, in milliseconds: a first process takes all of its namespace along, an exec leaves its children behind. */
@@ -83,11 +87,13 @@ export function parseShimProcess(payload: Buffer): ShimProcess {
 }
 
 function begin(connection: ShimConnection, steps: readonly PlanStep[]): Begun {
-  const io = attachOver(connection);
+  const stalled = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const io = attachOver(connection, stalled.resolve, left.resolve);
   const exited = connection.request('wait', 'exited');
   const started = connection.request('start', 'started', undefined, steps);
   for (const answer of [exited, started]) answer.catch(() => undefined); // told to whoever waits
-  return { io, exited, started };
+  return { io, exited, started, stalled: stalled.promise, left: left.promise };
 }
 
 /** A spawner whose process starts with the first shim and ends with this one. */

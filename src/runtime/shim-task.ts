@@ -34,9 +34,15 @@ export function createShimTask(parts: ShimTaskParts): Task {
   const { connection, cgroup, directory } = parts;
   let { process, begun } = parts;
   let exit: ExitStatus | undefined;
-  const exited = waitForExit(begun?.exited ?? connection.request('wait', 'exited'), directory).then((status) => {
+  /** Ends the connection; one that has the output too ends with that, or when its reader has left. */
+  const leave = () => {
+    const close = () => connection.close();
+    if (parts.begun === undefined) close();
+    else void parts.begun.left.then(close);
+  };
+  const exited = waitForExit(parts).then((status) => {
     exit = status;
-    connection.close(); // the shim has nothing more to say, and ends
+    leave(); // the shim has nothing more to say, and ends
     return status;
   });
   exited.catch(() => undefined); // told to whoever waits
@@ -127,7 +133,7 @@ export function createShimTask(parts: ShimTaskParts): Task {
     async delete() {
       if (exit === undefined && !(await settled(exited)))
         throw new GantryError('conflict', `${parts.id} is running; kill it first`, { code: 'running' });
-      connection.close();
+      leave();
       await parts.remove();
     },
   };
@@ -156,10 +162,29 @@ function attachEnded(): TaskIo {
   };
 }
 
-async function waitForExit(exited: Promise<Reply>, directory: string): Promise<ExitStatus> {
+/** Over the task's own connection; over another where a slow reader holds that one up, or the shim gave him up. */
+async function exitReply({ begun, connection, directory }: ShimTaskParts): Promise<Reply> {
+  if (begun === undefined) return await connection.request('wait', 'exited');
+  const again = async () => {
+    const another = await connectShim(directory);
+    try {
+      return await another.request('wait', 'exited');
+    } finally {
+      another.close();
+    }
+  };
+  const first = begun.exited.catch((error: unknown) => {
+    if (isGantryError(error) && error.code === 'shim-gone') return again();
+    throw error;
+  });
+  return await Promise.race([first, begun.stalled.then(again)]);
+}
+
+async function waitForExit(parts: ShimTaskParts): Promise<ExitStatus> {
+  const { directory } = parts;
   let reply: Reply;
   try {
-    reply = await exited;
+    reply = await exitReply(parts);
   } catch (error) {
     if (!isGantryError(error) || error.code !== 'shim-gone') throw error;
     return readExitFile(directory, error);
