@@ -206,7 +206,13 @@ export class Workbench implements AsyncDisposable {
 function openFiles(pid: string): readonly string[] {
   try {
     if (!readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('gantry-shim')) return [];
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        return ''; // closed meanwhile
+      }
+    });
   } catch {
     return []; // it ended meanwhile
   }
