@@ -1,24 +1,26 @@
 // A process of its own that does to a store what an engine does, one thing after the other, until it is killed:
-// `node busy-store.ts ROOT REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`; before, where
+// `node busy-store.ts ROOT DRIVER REGISTRY SEED`. Each thing that is done is told: `+ NAME ID`, `- NAME`; before, where
 // a kill leaves it open: `? NAME` is being removed, `~ NAME` is being given to another image.
 import { createReadStream, readdirSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { isGantryError } from '#errors/index.ts';
+import { isDriverName } from '#snapshots/index.ts';
 import { tarOf } from './sample-image.ts';
 import { seededRandom } from './seeded-random.ts';
 import { openStore } from './store.ts';
 
-const [, , root = '', registry = '', seed = '1'] = process.argv;
+const [, , root = '', driver = '', registry = '', seed = '1'] = process.argv;
+if (!isDriverName(driver)) throw new Error(`there is no driver "${driver}"`);
 const random = seededRandom(Number(seed));
 const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
 const archives = readdirSync(`${root}/archives`).map((name) => `${root}/archives/${name}`);
 const tell = (line: string) => process.stdout.write(`${line}\n`);
 
 tell('begins');
-const { images } = await openStore({ root });
+const { images } = await openStore({ root, driver });
 tell('opened');
-const names = ['one', 'two', 'three'].map((name) => `${registry}/ana/${name}:v1`);
+const names = ['one', 'two', 'three', 'large'].map((name) => `${registry}/ana/${name}:v1`);
 
 const pulls = async () => {
   const name = pick(names) ?? '';

@@ -123,6 +123,54 @@ test('mirrors of any registry are asked in order, without credentials, and passe
   assert.throws(() => createRegistryClient({ mirrors: ['mirror.test/x'] }), { kind: 'invalid' });
 });
 
+test('a mirror that is stale, breaks off, or has other bytes does not keep an image from coming from its registry', async () => {
+  await using origin = await startRegistry();
+  await using mirror = await startRegistry();
+  const other = await sampleLayer({ 'etc/name': 'other' });
+  const large = await sampleLayer({ large: Buffer.from(Array.from({ length: 300_000 }, (_, n) => (n * n) >> 3)) });
+  const fresh = publish(origin, 'ana/hello', 'v1', [layer, large]);
+  const pull = async (name: string) => {
+    await using store = await openStore({
+      registry: { registries: { [origin.host]: { mirrors: [`http://${mirror.host}`] } } },
+    });
+    const { id } = await store.images.pull(name, {});
+    assert.deepEqual((await store.images.check({})).problems, []);
+    return id;
+  };
+  const at = `${origin.host}/ana/hello`;
+
+  // What the mirror says a tag is, is what it is; what it has lost of that comes from the registry.
+  const stale = publish(origin, 'ana/hello', 'old', [layer]);
+  publish(mirror, 'ana/hello', 'v1', [layer]);
+  mirror.repository('ana/hello').blobs.clear();
+  assert.equal(await pull(`${at}:v1`), stale.id);
+
+  publish(mirror, 'ana/hello', 'v1', [layer, large]);
+  let broken = 0;
+  mirror.intercept = (request, response) => {
+    if (!request.url?.includes(large.digest) || request.method === 'HEAD') return false;
+    broken++;
+    const start = Number(/\d+/.exec(request.headers.range ?? '')?.[0] ?? 0);
+    const size = large.blob.length;
+    if (start === 0) response.writeHead(200, { 'content-length': size });
+    else response.writeHead(206, { 'content-range': `bytes ${start - 1}-${size - 1}/${size}` });
+    response.write(large.blob.subarray(0, 1000), () => setImmediate(() => response.destroy()));
+    return true;
+  };
+  assert.equal(await pull(`${at}:v1`), fresh.id);
+  assert.equal(broken, 2, 'cut once, and then another range than asked');
+
+  mirror.intercept = () => false;
+  const { blobs, manifests } = mirror.repository('ana/hello');
+  for (const key of [layer.digest, large.digest]) blobs.set(key, other.blob);
+  assert.equal(await pull(`${at}:v1`), fresh.id);
+  blobs.set(large.digest, Buffer.from(large.blob).fill(0, 500, 600));
+  assert.equal(await pull(`${at}:v1`), fresh.id);
+  const { digest } = fresh;
+  manifests.set(digest, { mediaType: 'application/vnd.oci.image.manifest.v1+json', bytes: Buffer.from('{}') });
+  assert.equal(await pull(`${at}@${digest}`), fresh.id);
+});
+
 test('a registry that asks to wait is waited for; one that asks for an hour is told of', async () => {
   await using registry = await startRegistry();
   await using store = await openStore();

@@ -102,7 +102,7 @@ export function createRegistryCalls(transport: Transport, hosts: RegistryHosts) 
       request: RequestOptions,
     ): Promise<{ response: IncomingMessage; host: string }> {
       const scope = pullScope(ref);
-      for (const mirror of hosts.mirrorsOf(ref.registry)) {
+      for (const mirror of request.passMirrors ? [] : hosts.mirrorsOf(ref.registry)) {
         try {
           const response = await call({ method, base: mirror, path, scope, headers }, { signal: request.signal });
           if ((response.statusCode ?? 500) < 300) return { response, host: new URL(mirror).host };

@@ -17,6 +17,8 @@ export interface RegistryClient {
    * token), that can be kept instead of the password. @throws GantryError unauthorized, unavailable
    */
   login(registry: string, credentials: Credentials, options?: RequestOptions): Promise<{ identityToken?: string }>;
+  /** Whether others are asked before a registry itself. */
+  hasMirrors(registry: string): boolean;
   /** By tag or digest. Digest verified where one was asked. @throws not-found, unauthorized, forbidden, corrupt */
   getManifest(ref: Reference, options?: RequestOptions): Promise<FetchedManifest>;
   headManifest(
@@ -52,6 +54,8 @@ export interface BlobSource {
 export interface RequestOptions {
   readonly credentials?: Credentials | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The registry itself is asked: its mirrors have failed. */
+  readonly passMirrors?: boolean | undefined;
 }
 
 export interface FetchedManifest {

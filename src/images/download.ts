@@ -11,7 +11,7 @@ const mayPass = (error: unknown): boolean => !isGantryError(error) || isGantryEr
 
 /**
  * A blob's bytes from a registry. A broken connection is taken up again where it ended (HTTP Range), after 0.1 s
- * doubling up to five times without a byte between. Yields at most the descriptor's size; what comes is not verified here.
+ * doubling up to five times without a byte between; from the second such time on at the registry itself. Yields at most the descriptor's size; what comes is not verified here.
  * @throws GantryError corrupt (code `size-mismatch`), unavailable, not-found, unauthorized, forbidden, cancelled
  */
 export async function* downloadBlob(
@@ -26,10 +26,11 @@ export async function* downloadBlob(
       code: 'size-mismatch',
     });
   let received = start;
+  let passMirrors = request.passMirrors ?? false;
   for (let attempt = 1; ; attempt++) {
     const before = received;
     try {
-      const body = await registry.getBlob(ref, digest, { ...request, signal, start: received });
+      const body = await registry.getBlob(ref, digest, { ...request, signal, start: received, passMirrors });
       for await (const chunk of body as AsyncIterable<Buffer>) {
         received += chunk.length;
         if (received > size) throw wrongSize(`more than ${size}`);
@@ -40,6 +41,7 @@ export async function* downloadBlob(
     } catch (error) {
       throwIfAborted(signal);
       if (received > before) attempt = 1;
+      else passMirrors = true;
       if (!mayPass(error)) throw error;
       if (received === size) return;
       if (attempt >= tries)

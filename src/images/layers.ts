@@ -16,12 +16,22 @@ type LayerEvent =
   | { readonly say: string }
   | { readonly count: 'Downloading' | 'Extracting'; readonly current: number; readonly total: number };
 
-/** Opens a layer's bytes, from `start` on, somewhere else than in the content store. */
-export type FetchLayer = (descriptor: Descriptor, signal: AbortSignal, start: number) => AsyncIterable<Uint8Array>;
+/**
+ * Opens a layer's bytes, from `start` on, somewhere else than in the content store; `again` where what came the first time
+ * was not the layer.
+ */
+export type FetchLayer = (
+  descriptor: Descriptor,
+  signal: AbortSignal,
+  start: number,
+  again: boolean,
+) => AsyncIterable<Uint8Array>;
 
 export interface EnsureOptions {
   /** Absent: the blob must be in the content store. */
   readonly fetch?: FetchLayer | undefined;
+  /** Whether the bytes may be right when they are fetched again. */
+  readonly mayTryElsewhere?: boolean | undefined;
   readonly progress?: LayerProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -65,7 +75,7 @@ export function createLayers({
 
   const install = async (
     layer: ChainLayer,
-    fetch: FetchLayer | undefined,
+    { fetch, mayTryElsewhere }: EnsureOptions,
     parentTask: Promise<void>,
     emit: (event: LayerEvent) => void,
     signal: AbortSignal,
@@ -103,13 +113,13 @@ export function createLayers({
             );
           const leaveDownloads = await downloads.enter(signal);
           try {
-            for (let taken = false; !taken; ) {
+            for (let taken = false, again = false; !taken; ) {
               const target = unpacked || !driver.independentLayers ? undefined : await prepare(layer, signal);
               writer = target?.writer;
               const keep = await findPartial(content.staging, digest, total);
               try {
                 const passed = await passLayer({
-                  source: resumed(keep, (start) => fetch(descriptor, signal, start)),
+                  source: resumed(keep, (start) => fetch(descriptor, signal, start, again)),
                   descriptor,
                   diffId,
                   keep,
@@ -124,8 +134,10 @@ export function createLayers({
                 taken = true;
               } catch (error) {
                 await keepPartial(keep, error);
-                // What was kept may have been torn by a crash of the machine: once more, from the start.
-                if (keep.have === 0 || !isGantryError(error, 'corrupt')) throw error;
+                // What was kept may have been torn by a crash of the machine, and a mirror have other bytes: once more,
+                // from the start.
+                if (again || !(keep.have > 0 || mayTryElsewhere) || !isGantryError(error, 'corrupt')) throw error;
+                again = true;
                 await writer?.abort();
                 writer = undefined;
               }
@@ -175,7 +187,7 @@ export function createLayers({
     const { progress } = options;
     return join(
       `${layer.chainId} ${layer.descriptor.digest}`,
-      (emit, signal) => install(layer, options.fetch, parentTask, emit, signal),
+      (emit, signal) => install(layer, options, parentTask, emit, signal),
       (event) => {
         if ('say' in event) progress?.say(event.say);
         else progress?.count(event.count, event.current, event.total);
@@ -207,6 +219,7 @@ export function createLayers({
       chain: readonly ChainLayer[],
       options: {
         readonly fetch?: FetchLayer;
+        readonly mayTryElsewhere?: boolean;
         readonly progressOf?: (layer: ChainLayer) => LayerProgress;
         readonly signal?: AbortSignal | undefined;
       },
@@ -216,7 +229,8 @@ export function createLayers({
       const reasons: unknown[] = [];
       let parentTask: Promise<void> = Promise.resolve();
       const shares = chain.map((layer) => {
-        const one: EnsureOptions = { fetch: options.fetch, progress: options.progressOf?.(layer), signal };
+        const { fetch, mayTryElsewhere } = options;
+        const one: EnsureOptions = { fetch, mayTryElsewhere, progress: options.progressOf?.(layer), signal };
         const before = parentTask;
         const joined = ensureOne(layer, before, one);
         parentTask = joined.task;

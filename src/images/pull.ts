@@ -105,7 +105,9 @@ export async function pull(deps: Deps, reference: string, options: PullOptions):
   checkPlatform(image.config, options.platform, what);
   await work.holdLayers(image.chain);
   await deps.layers.ensure(image.chain, {
-    fetch: (descriptor, signal, start) => downloadBlob(registry, ref, descriptor, { ...request, signal, start }),
+    fetch: (descriptor, signal, start, passMirrors) =>
+      downloadBlob(registry, ref, descriptor, { ...request, signal, start, passMirrors }),
+    mayTryElsewhere: registry.hasMirrors(ref.registry),
     progressOf: ({ descriptor }) => layerProgress(options.onProgress, descriptor.digest),
     signal: options.signal,
   });
