@@ -53,7 +53,7 @@ export interface UploadStore {
 }
 
 export interface UploadWriter {
-  /** Appends; the buffers are the writer's until this returns. */
+  /** Appends. The buffers are the writer's, but that the caller may still read them before anything else runs. */
   write(batch: readonly Buffer[], size: number): Promise<void>;
   /** All that was written stays, as far as the store took it. */
   close(): Promise<void>;

@@ -242,7 +242,7 @@ async function copyIn(
       size = 0;
       taken.resolve();
       taken = Promise.withResolvers();
-      const written = writer.write(batch, length);
+      const written = writer.write(batch, length); // whose the batch is after this turn
       const follows = work.hashed === progress.offset;
       if (follows) for (const chunk of batch) work.hash.update(chunk);
       await written;
