@@ -46,6 +46,16 @@ test(
     assert.equal(await ok(['inspect', '-f', '{{.Architecture}}', 'foreign']), 'arm64\n');
     assert.equal(await ok(['run', '--rm', 'foreign']), 'aarch64');
 
+    // By its id there is no other to be pulled: it is taken, and that is told.
+    const id = (await ok(['inspect', '-f', '{{.Id}}', 'foreign']))
+      .trim()
+      .slice('sha256:'.length, 'sha256:'.length + 12);
+    const check = ['build', '--check', contextFolder(engine, { Dockerfile: `FROM ${id}\nCMD ["/say"]\n` })];
+    const { stdout } = await engine.gantry(check);
+    assert.match(stdout, /InvalidBaseImagePlatform/);
+    assert.match(stdout, /pulled with platform "linux\/arm64", expected "linux\/amd64"/);
+    await ok([...check, '--platform', 'linux/arm64']);
+
     await build('-t', 'of-both', ...both);
     assert.equal(await ok(['run', '--rm', 'of-both']), 'x86_64');
     await ok(['save', '-o', `${engine.root}/both.tar`, 'of-both']);

@@ -19,9 +19,8 @@ export function createBaseImages(
       if (isGantryError(error, 'not-found')) return undefined;
       throw error;
     });
-    const isId = held !== undefined && /^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference);
     const image =
-      held !== undefined && (isId || (!request.pull && isFor(held, platform)))
+      held !== undefined && (isImageId(reference) || (!request.pull && isFor(held, platform)))
         ? held
         : await images.pull(reference, {
             credentials: credentialsFor(request.credentials, reference),
@@ -47,6 +46,9 @@ export function createBaseImages(
     return found;
   };
 }
+
+/** Of an image that is here, whatever platform it is for: there is nothing to be pulled instead. */
+export const isImageId = (reference: string): boolean => /^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference);
 
 /** The credentials for a reference's registry. */
 export function credentialsFor(

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import type { ContentStore } from '#content/index.ts';
-import { checkDirective, type Dockerfile, lintDockerfile, parseDockerfile } from '#dockerfile/index.ts';
+import { checkDirective, lintDockerfile, parseDockerfile } from '#dockerfile/index.ts';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import type { Images } from '#images/index.ts';
 import { familiarReference, parseReference } from '#oci/index.ts';
@@ -23,11 +23,11 @@ import { eachPlatform, platformsOf } from './each-platform.ts';
 import { detachAllBelow } from './host-mounts.ts';
 import { createKeptContexts } from './kept-contexts.ts';
 import type { Flights } from './keyed-step.ts';
+import { knownImages } from './known-images.ts';
 import { makeImages } from './make-images.ts';
 import { packTargets } from './pack-targets.ts';
-import { platformName } from './platforms.ts';
+import { nativePlatform, platformName } from './platforms.ts';
 import { listCache, pruneCache } from './prune-cache.ts';
-import { environment } from './run-config.ts';
 import { type Emit, solve } from './solve.ts';
 import { epochOf } from './source-date-epoch.ts';
 import { shortId } from './stage-run.ts';
@@ -86,7 +86,7 @@ export function createBuilder(
     const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
     const { ignore } = context.tree;
     const warnings = lintDockerfile(file, {
-      environmentOf: await environments(file, images),
+      ...(await knownImages(file, images, platforms[0] ?? nativePlatform)),
       ...(ignore.empty ? {} : { ignores: ignore.ignores }),
     });
     for (const warning of warnings) emit({ warning });
@@ -180,22 +180,6 @@ export function createBuilder(
     usage: () => listCache({ images, cache, cacheMounts, contexts }),
     offerContext: async (key, list) => contexts.offer(key, await readContextList(list)),
   };
-}
-
-/** What the environments of base images set, of those that are held here. */
-async function environments(
-  file: Dockerfile,
-  images: Images,
-): Promise<(reference: string) => readonly string[] | undefined> {
-  const known = new Map<string, readonly string[]>();
-  for (const { from } of file.stages) {
-    const reference = from.image.text;
-    if (reference.includes('$') || known.has(reference)) continue;
-    // One that is not here, or is no image's name, says nothing.
-    const image = await images.get(reference).catch(() => undefined);
-    if (image !== undefined) known.set(reference, [...environment(image.config.config ?? {}).keys()]);
-  }
-  return (reference) => known.get(reference);
 }
 
 function requireNetwork(mode: string | undefined): void {

@@ -51,6 +51,16 @@ test('lintDockerfile knows what the base image sets and what .dockerignore hides
   assert.equal(message(text, { environmentOf }), "Usage of undefined variable '$HOME_OF' (did you mean $HOME_ON?)");
 });
 
+test('lintDockerfile tells of a base image that is for another platform', () => {
+  const foreignBaseOf = ({ image }: { readonly image: { readonly text: string } }) =>
+    image.text === '0123456789ab' ? { actual: 'linux/arm64', expected: 'linux/amd64' } : undefined;
+  assert.deepEqual(found('FROM a\nFROM 0123456789ab', { foreignBaseOf }), ['InvalidBaseImagePlatform:2']);
+  assert.equal(
+    message('FROM 0123456789ab', { foreignBaseOf }),
+    'Base image 0123456789ab was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
+  );
+});
+
 test('lintDockerfile looks at descriptions where the directive asks for it', () => {
   const text =
     '# about it\nARG V=1\n# other things\n\n# up is what runs\n# as it should\nFROM a AS up\n# W or so\nARG W\n# no\nARG X\n';

@@ -14,6 +14,7 @@ export type LintRule =
   | 'ExposeProtoCasing'
   | 'FromAsCasing'
   | 'FromPlatformFlagConstDisallowed'
+  | 'InvalidBaseImagePlatform'
   | 'InvalidDefaultArgInFrom'
   | 'InvalidDefinitionDescription'
   | 'JSONArgsRecommended'
@@ -45,6 +46,10 @@ export interface LintWarning {
 export interface LintKnowledge {
   /** Names that the environment of an image sets. */
   readonly environmentOf?: (reference: string) => readonly string[] | undefined;
+  /** Platforms of an image that is for another one than the stage, and is taken all the same. */
+  readonly foreignBaseOf?: (
+    from: FromInstruction,
+  ) => { readonly actual: string; readonly expected: string } | undefined;
   /** Whether .dockerignore keeps a path of the context out. */
   readonly ignores?: (path: string) => boolean;
 }
@@ -117,6 +122,13 @@ export function lintDockerfile(file: Dockerfile, knowledge: LintKnowledge = {}):
         );
     }
     checkFrom(stage.from, stage, globals, report);
+    const foreign = knowledge.foreignBaseOf?.(stage.from);
+    if (foreign !== undefined)
+      report(
+        'InvalidBaseImagePlatform',
+        stage.from.span,
+        `Base image ${stage.from.image.text} was pulled with platform "${foreign.actual}", expected "${foreign.expected}" for current build`,
+      );
     lintStage(file, stage, knowledge, report);
   }
   return found.sort((a, b) => a.line - b.line);
