@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { get } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { type Engine, startEngine } from '../harness/engine.ts';
 import { until } from '../harness/program.ts';
@@ -35,6 +36,27 @@ describe('the API', () => {
       HostConfig: Record<string, unknown>;
       NetworkSettings: Record<string, unknown>;
     };
+
+  test('events are written as the client accepts them', async () => {
+    await create('told');
+    const now = Math.ceil(Date.now() / 1000);
+    const read = (accept: string) =>
+      new Promise<{ type: string; text: string }>((done, fail) => {
+        const options = { socketPath: `${engine.root}/gantry.sock`, headers: { accept } };
+        get({ ...options, path: `/events?since=${now - 60}&until=${now}` }, async (response) => {
+          const chunks = (await response.toArray()) as Buffer[];
+          done({ type: response.headers['content-type'] ?? '', text: Buffer.concat(chunks).toString() });
+        }).once('error', fail);
+      });
+    const plain = await read('*/*');
+    assert.equal(plain.type, 'application/json');
+    const lines = await read('application/x-unknown, application/jsonl;q=0.9');
+    assert.deepEqual(lines, { type: 'application/jsonl', text: plain.text });
+    const sequence = await read('application/json-seq');
+    assert.equal(sequence.type, 'application/json-seq');
+    assert.equal(sequence.text, plain.text.replaceAll(/^(?=.)/gm, '\x1e'));
+    await remove('told');
+  });
 
   test('a version that is not spoken is refused; an old one gets its own fields', async () => {
     const old = await engine.api('GET', '/v1.20/containers/json');

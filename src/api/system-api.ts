@@ -171,8 +171,10 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
     const signal = AbortSignal.any([clientSignal(reply), controller.signal]);
     const timer =
       until === undefined ? undefined : setTimeout(() => controller.abort(), Math.max(0, until.getTime() - Date.now()));
+    const type = eventTypeFor(request.headers.accept);
+    const mark = type === 'application/json-seq' ? '\x1e' : '';
     reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': 'application/json' });
+    reply.raw.writeHead(200, { 'content-type': type });
     reply.raw.flushHeaders();
     try {
       for await (const event of events.subscribe({ signal, ...(since === undefined ? {} : { since }) })) {
@@ -180,7 +182,7 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
         const seconds = Math.floor(event.time.getTime() / 1000);
         await write(
           reply.raw,
-          `${JSON.stringify(itemFor(request, { Type: event.type, Action: event.action, Actor: { ID: event.id, Attributes: event.attributes }, scope: 'local', time: seconds, timeNano: event.time.getTime() * 1e6 }))}\n`,
+          `${mark}${JSON.stringify(itemFor(request, { Type: event.type, Action: event.action, Actor: { ID: event.id, Attributes: event.attributes }, scope: 'local', time: seconds, timeNano: event.time.getTime() * 1e6 }))}\n`,
         );
       }
       reply.raw.end();
@@ -192,4 +194,12 @@ export function systemApi(routes: Routes, { containers, images, events, host, on
     }
     return reply;
   });
+}
+
+const eventTypes: readonly string[] = ['application/jsonl', 'application/x-ndjson', 'application/json-seq'];
+
+/** How events are written: as the client accepts them first (RFC 7464 for `json-seq`); else lines, under the old name. */
+function eventTypeFor(accept = ''): string {
+  const accepted = accept.split(',').map((part) => part.split(';', 1)[0]?.trim().toLowerCase() ?? '');
+  return accepted.find((type) => eventTypes.includes(type)) ?? 'application/json';
 }
