@@ -139,8 +139,9 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       onError,
     },
   );
-  await containers.open();
   const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
+  await steps.sweep();
+  await containers.open();
   const builder = createBuilder({ db, images, content, driver, steps, mountPoints, root: `${dataRoot}/builder` });
   const storage = createStorage(
     { db, images, containers, driver, volumes, buildCache: () => builder.usage() },

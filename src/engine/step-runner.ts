@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { throwIfAborted } from '#errors/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { Mount, RuntimeSpec } from '#oci/index.ts';
@@ -58,14 +59,23 @@ export function createStepRunner(
   deps: { readonly runtime: ContainerRuntime; readonly networks: Networks },
   options: { readonly execRoot: string; readonly cgroupParent: string },
 ) {
+  const root = `${options.execRoot}/steps`;
   return {
+    /** Ends the steps of a daemon that is gone: nobody waits for them any more. Before any other runs. */
+    async sweep(): Promise<void> {
+      for (const id of existsSync(root) ? await readdir(root) : []) {
+        await deps.runtime.cleanup(id, `${root}/${id}/task`);
+        await rm(`${root}/${id}`, { recursive: true, force: true });
+      }
+    },
+
     async run(
       step: Step,
       { onOutput, signal }: { onOutput: (stream: 'stdout' | 'stderr', data: Buffer) => void; signal?: AbortSignal },
     ): Promise<{ exitCode: number }> {
       throwIfAborted(signal);
       const id = randomBytes(32).toString('hex');
-      const directory = `${options.execRoot}/steps/${id}`;
+      const directory = `${root}/${id}`;
       await mkdir(directory, { recursive: true });
       const bridged = step.networkMode !== 'none' && step.networkMode !== 'host';
       try {
