@@ -236,7 +236,7 @@ test('--sbom and --provenance: statements about the image, in the index that is 
   const told = JSON.stringify(await fetched('blobs', max.layers[0]?.digest ?? ''));
   assert.match(told, /"build-arg:SECRETLIKE":"hunter2"/);
   assert.doesNotMatch(told, /topsecret/);
-  // The image itself is pulled as any other.
+  // The image itself is pulled like others.
   await ok(['rmi', `${image}:attested`]);
   await ok(['pull', `${image}:attested`]);
   const { code, stderr } = await engine.gantry([

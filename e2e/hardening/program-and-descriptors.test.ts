@@ -50,7 +50,7 @@ describe('our programs, their descriptors and working directories, seen from a c
       assert.equal(code, 2, 'the shim ran in the container, and said how it is used');
       return caught;
     }, 60_000);
-    // Busy, as long as any shim runs from that file; read-only for ever.
+    // Busy, as long as a shim runs from that file; read-only for ever.
     assert.match((await chase).stdout, /^chasing\nread-only (?:Text file busy|Read-only file system)\n$/);
     assert.deepEqual(programs.map(digest), digests);
   });

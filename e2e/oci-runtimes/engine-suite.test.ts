@@ -23,7 +23,7 @@ function runSuite(runtime: string, around: readonly string[] = []): void {
 }
 
 suite("the engine's tests", () => {
-  test('with gantry-runtime as any other runtime', { skip: reasonToSkip(`${project}/bin/gantry-runtime`) }, () => {
+  test('with gantry-runtime like another runtime', { skip: reasonToSkip(`${project}/bin/gantry-runtime`) }, () => {
     runSuite(`${project}/bin/gantry-runtime`);
   });
 

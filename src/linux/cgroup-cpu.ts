@@ -10,7 +10,7 @@ const MAX_SHARES = 262_144;
 
 /**
  * v1's shares (2…262144, 1024 by default) as v2's weight (1…10000, 100 by default): the curve through those three
- * points that runc and crun use, so that a default container weighs as much as any other cgroup.
+ * points that runc and crun use, so that a default container weighs as much as other cgroups.
  */
 export function sharesToWeight(shares: number): number {
   const clamped = Math.min(Math.max(shares, MIN_SHARES), MAX_SHARES);

@@ -33,7 +33,7 @@ import { isWhiteout, isWhiteoutHeader, WHITEOUT_PREFIX } from './whiteouts.ts';
 export interface ExtractorOptions {
   /**
    * What `.wh.` entries mean: `overlay` makes them an overlay's whiteouts, `apply` removes what was there before this
-   * archive, `literal` takes them as any other file.
+   * archive, `literal` takes them like other files.
    */
   readonly whiteouts: 'overlay' | 'apply' | 'literal';
   /** Owns all, whatever the archive says. */
