@@ -35,8 +35,8 @@ describe('the life of a container', () => {
     await ok('stop', '-t', '0', 'web');
     assert.equal((await inspect('web')).State.ExitCode, 137);
     await ok('start', 'web');
-    await until(async () => ((await ok('logs', '--tail', '1', 'web')) === 'up\n' ? true : undefined));
-    assert.equal(await ok('logs', 'web'), 'up\nup\n');
+    await until(async () => ((await ok('logs', 'web')) === 'up\nup\n' ? true : undefined));
+    assert.equal(await ok('logs', '--tail', '1', 'web'), 'up\n');
     await ok('rm', '-f', 'web');
     assert.match((await engine.gantry(['inspect', 'web'])).stderr, /No such (object|container): web/);
   });
