@@ -17,7 +17,10 @@ before(async () => {
   const runtime = createLauncherRuntime({ shimPath: native('gantry-shim'), initPath: native('gantry-init') });
   bench = await openWorkbench((db, root) => {
     networks = createNetworks({ db }, { bridge });
-    return createStepRunner({ runtime, networks }, { execRoot: `${root}/run`, cgroupParent: `/gantry-${bridge}` });
+    return createStepRunner(
+      { runtime, networks },
+      { execRoot: `${root}/run`, cgroupParent: `/gantry-${bridge}`, onError: assert.ifError },
+    );
   });
   await networks.open(new Set());
 });

@@ -49,7 +49,7 @@ static void ended(struct shim *shim) {
 static bool start_by_command(struct shim *shim, struct failure *failure) {
   if (command_start(shim, failure)) {
     shim->start_time = process_start_time(shim->pid);
-      shim->state = PROCESS_RUNNING;
+    shim->state = PROCESS_RUNNING;
     return true;
   }
   if (shim->pidfd >= 0) {

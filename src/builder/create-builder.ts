@@ -67,6 +67,8 @@ export function createBuilder(
   const layers = createStepLayers({ driver, images, content, cache });
   const flights: Flights = new Map();
   let swept: Promise<void> | undefined;
+  /** What `layers.made` was when the cache was last brought down to its size. */
+  let trimmedAt: number | undefined;
 
   /** The image's id and the digest of what was tagged; none where a check or only files were asked for. */
   const build = async (
@@ -170,7 +172,10 @@ export function createBuilder(
           await request.context.offer[Symbol.asyncDispose]();
         cache.noteUses();
         await rm(directory, { recursive: true, force: true });
-        await trimCache({ images, cache }, cacheBytes);
+        // To look at every layer there is would take longer than a build that makes none.
+        const { made } = layers;
+        if (made !== trimmedAt) await trimCache({ images, cache }, cacheBytes);
+        trimmedAt = made;
         await contexts.trim(cacheBytes / 4);
       }
     },

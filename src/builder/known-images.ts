@@ -1,4 +1,5 @@
 import type { Dockerfile, LintKnowledge } from '#dockerfile/index.ts';
+import { isGantryError } from '#errors/index.ts';
 import type { Image, Images } from '#images/index.ts';
 import type { Platform } from '#oci/index.ts';
 import { isImageId } from './base-images.ts';
@@ -27,9 +28,21 @@ export async function knownImages(
     foreignBaseOf({ image: { text }, platform }) {
       const image = known.get(text);
       if (image === undefined || !isImageId(text) || platform?.text.includes('$')) return undefined;
-      const expected = platformName(platform === undefined ? target : parsePlatform(platform.text));
+      const wanted = platform === undefined ? target : platformOf(platform.text);
+      if (wanted === undefined) return undefined;
+      const expected = platformName(wanted);
       const actual = platformName(image.config);
       return actual === expected ? undefined : { actual, expected };
     },
   };
+}
+
+/** What is no platform is told where the stage is built, in a code frame. */
+function platformOf(text: string): Platform | undefined {
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    if (isGantryError(error)) return undefined;
+    throw error;
+  }
 }

@@ -113,6 +113,7 @@ export function createStepLayers(deps: {
     { signal, holds }: StepOptions,
   ): Promise<MadeStep> => {
     const stored = { ...signalOption(signal), take: holds.take };
+    made++;
     const { diffId, descriptor } = await images.addLayer(await driver.layerDiff(from), stored);
     const diffIds = [...parents.map((layer) => layer.diffId), diffId];
     const layer = chainIdOf(diffIds) ?? diffId;
@@ -130,7 +131,13 @@ export function createStepLayers(deps: {
     return { tree: { identity: step.identity, layer, exported }, created: step.created };
   };
 
+  let made = 0;
   return {
+    /** How many diffs were begun: where it is the same as before, there is no layer more than then. */
+    get made() {
+      return made;
+    },
+
     /** What an earlier build made of this key, if it is all still there; then it is held. */
     async reuse(
       key: string,
@@ -173,6 +180,7 @@ export function createStepLayers(deps: {
     ): Promise<MadeStep> {
       const { signal, holds } = options;
       const id = newDiffId();
+      made++;
       await driver.createDiff(id, parent.layer, { volatile: true });
       try {
         await work(id);

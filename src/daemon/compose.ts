@@ -139,7 +139,7 @@ export async function startDaemon(options: DaemonOptions, log: (level: string, t
       onError,
     },
   );
-  const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent });
+  const steps = createStepRunner({ runtime, networks }, { execRoot, cgroupParent, onError });
   await steps.sweep();
   await containers.open();
   const builder = createBuilder({ db, images, content, driver, steps, mountPoints, root: `${dataRoot}/builder` });

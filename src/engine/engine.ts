@@ -11,8 +11,8 @@ export interface ResourceOptions {
   /** Memory and swap together; -1: no limit on swap. */
   readonly memorySwapBytes?: number;
   readonly memoryReservationBytes?: number;
-  /** 0…100. */
   readonly kernelMemoryTcpBytes?: number;
+  /** 0…100. */
   readonly memorySwappiness?: number;
   readonly oomKillDisable?: boolean;
   readonly nanoCpus?: number;

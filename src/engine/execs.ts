@@ -5,7 +5,6 @@ import { GantryError, isGantryError } from '#errors/index.ts';
 import type { Mount, Process } from '#oci/index.ts';
 import type { Task, TaskIo } from '#runtime/index.ts';
 import type { Container, Containers, Exec, ExecOptions } from './engine.ts';
-
 import { composeExecProcess } from './spec/exec-process.ts';
 import { userFilesIn } from './user-files.ts';
 

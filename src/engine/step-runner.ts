@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { throwIfAborted } from '#errors/index.ts';
+import { isGantryError, throwIfAborted } from '#errors/index.ts';
 import type { Networks } from '#network/index.ts';
 import type { Mount, RuntimeSpec } from '#oci/index.ts';
 import type { ContainerRuntime } from '#runtime/index.ts';
@@ -57,14 +57,21 @@ function withStepParts(spec: RuntimeSpec, { mounts = [], limits }: Step): Runtim
 /** Runs one build step in the default runtime with the isolation of a container; nothing of it is recorded. */
 export function createStepRunner(
   deps: { readonly runtime: ContainerRuntime; readonly networks: Networks },
-  options: { readonly execRoot: string; readonly cgroupParent: string },
+  options: {
+    readonly execRoot: string;
+    readonly cgroupParent: string;
+    readonly onError: (error: unknown, about: string) => void;
+  },
 ) {
   const root = `${options.execRoot}/steps`;
   return {
     /** Ends the steps of a daemon that is gone: nobody waits for them any more. Before any other runs. */
     async sweep(): Promise<void> {
       for (const id of existsSync(root) ? await readdir(root) : []) {
-        await deps.runtime.cleanup(id, `${root}/${id}/task`);
+        await deps.runtime.cleanup(id, `${root}/${id}/task`).catch((error: unknown) => {
+          if (!isGantryError(error, 'corrupt')) throw error;
+          options.onError(error, `ending the build step ${id}`);
+        });
         await rm(`${root}/${id}`, { recursive: true, force: true });
       }
     },

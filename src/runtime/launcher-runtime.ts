@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { GantryError, throwIfAborted } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups } from '#linux/index.ts';
 import type { RuntimeSpec } from '#oci/index.ts';
-import { cgroupPlace } from './cli/cgroup-place.ts';
+import { cgroupPlace } from './cgroup-place.ts';
 import { compileContainer, compileExec, execTargetOf, type PlanHost } from './compile-plan.ts';
 import type { ContainerRuntime, CreateTask, ExecTask, Task } from './container-runtime.ts';
 import { type Subject, stateOf } from './hook-steps.ts';

@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import { GantryError } from '#errors/index.ts';
 import { type Cgroup, type Cgroups, openCgroups, SyscallError } from '#linux/index.ts';
 import type { Process, RuntimeSpec } from '#oci/index.ts';
+import { type CgroupPlace, cgroupPlace } from '../cgroup-place.ts';
 import { compileContainer } from '../compile-plan.ts';
 import { moveNetDevices } from '../net-devices.ts';
 import { cgroupDirectories, planHost } from '../plan-host.ts';
 import { seccompFilterOf } from '../seccomp-filter.ts';
 import type { OptionRules } from './arguments.ts';
-import { type CgroupPlace, cgroupPlace } from './cgroup-place.ts';
 import { type Configuration, readConfig } from './config.ts';
 import {
   type ContainerState,

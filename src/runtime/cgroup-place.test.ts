@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cgroupPlace } from './cgroup-place.ts';
-import { exampleSpec } from './spec.ts';
+import { exampleSpec } from './cli/spec.ts';
 
 const place = (cgroupsPath: string, systemd = false) =>
   cgroupPlace({ ...exampleSpec, linux: { ...exampleSpec.linux, cgroupsPath } }, 'box', systemd);
