@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { GantryError, messageOf } from '#errors/index.ts';
 
 /** An agent that holds key files for one build. */
-export interface KeyAgent extends Disposable {
+export interface KeyAgent extends AsyncDisposable {
   readonly socket: string;
 }
 
@@ -17,8 +17,10 @@ export async function startKeyAgent(files: readonly string[]): Promise<KeyAgent>
   const directory = mkdtempSync(`${tmpdir()}/gantry-keys-`);
   const socket = `${directory}/agent`;
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const stop = () => {
+  const gone = new Promise<void>((done) => agent.once('exit', () => done()).once('error', () => done()));
+  const stop = async () => {
     agent.kill();
+    await gone; // it removes its socket itself: a directory that is emptied by two at once may stay
     rmSync(directory, { recursive: true, force: true });
   };
   try {
@@ -31,10 +33,10 @@ export async function startKeyAgent(files: readonly string[]): Promise<KeyAgent>
     if ((await ended(adding, 'ssh-add')) !== 0)
       throw new GantryError('invalid', `--ssh: ssh-add did not take ${files.join(', ')}`);
   } catch (error) {
-    stop();
+    await stop();
     throw error;
   }
-  return { socket, [Symbol.dispose]: stop };
+  return { socket, [Symbol.asyncDispose]: stop };
 }
 
 /** The exit code. @throws GantryError not-found where the program is not installed */

@@ -157,7 +157,7 @@ async function build(
   for (const [index, from] of values['cache-from'].entries())
     if ('src' in from) directories.set(`cache-${index}`, () => packTree(from.src));
   const cacheDest = values['cache-to'].find(({ dest }) => dest !== undefined)?.dest;
-  using keys = new DisposableStack();
+  await using keys = new AsyncDisposableStack();
   const agents = new Map<string, string>();
   for (const [id, path] of values.ssh.map(agentPath))
     agents.set(id, typeof path === 'string' ? path : keys.use(await startKeyAgent(path)).socket);
