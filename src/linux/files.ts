@@ -59,6 +59,9 @@ const RESOLVE_NO_MAGICLINKS = 0x02n;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
 const RESOLVE_IN_ROOT = 0x10n;
+const EAGAIN = 11;
+/** A rename or mount anywhere on the host raced with a `..`, and the kernel asks to try again (openat2(2)); not for ever. */
+const mostTries = 10_000;
 const STATX_BASIC_STATS = 0x7ff;
 
 const typeNodes = { file: 0o100000, fifo: 0o10000, 'character-device': 0o20000, 'block-device': 0o60000 } as const;
@@ -82,7 +85,11 @@ function openat2(dirFd: number, path: FileName, flags: number, mode: number, res
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(mode), 8);
   how.writeBigUInt64LE(resolve | RESOLVE_NO_MAGICLINKS, 16);
-  return kernel.call('openat2', dirFd, path, how, how.length);
+  let fd = 0;
+  let tries = 0;
+  do fd = kernel.call('openat2', dirFd, path, how, how.length);
+  while (fd === -EAGAIN && ++tries < mostTries);
+  return fd;
 }
 
 /**
